@@ -35,7 +35,7 @@ export function add(left: Resources, right: Resources): Resources {
   return sum;
 }
 
-export function sum(all: Iterable<Resources>): Resources {
+export function sumOf(all: Iterable<Resources>): Resources {
   const total: { [name: string]: number } = {};
   for (const one of all)
     for (const name in one) total[name] = amountOf(total, name) + amountOf(one, name);
