@@ -15,20 +15,20 @@ describe('FakeClock', () => {
     expect(clock.monotonicMs()).toBe(20);
   });
 
-  test('keeps order over many random timers and skips cancelled ones', async () => {
+  test('keeps (time, sequence) order over many timers with ties and skips cancelled ones', async () => {
     const clock = new FakeClock();
-    const seen: number[] = [];
+    const seen: { at: number; seq: number }[] = [];
+    const expected: { at: number; seq: number }[] = [];
     let x = 7;
-    const expected: number[] = [];
-    for (let i = 0; i < 500; i += 1) {
+    for (let seq = 0; seq < 500; seq += 1) {
       x = (x * 1103515245 + 12345) % 2147483648;
-      const at = x % 1000;
-      const cancel = clock.setTimer(at, () => seen.push(at));
-      if (i % 3 === 0) cancel();
-      else expected.push(at);
+      const at = x % 20;
+      const cancel = clock.setTimer(at, () => seen.push({ at, seq }));
+      if (seq % 3 === 0) cancel();
+      else expected.push({ at, seq });
     }
     await clock.advance(1000);
-    expect(seen).toEqual(expected.toSorted((a, b) => a - b));
+    expect(seen).toEqual(expected.toSorted((a, b) => a.at - b.at || a.seq - b.seq));
   });
 
   test('settles every continuation of one timer before the next fires', async () => {
