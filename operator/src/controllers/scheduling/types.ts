@@ -1,0 +1,101 @@
+import type { AgentId, FrameworkId, OfferId, RolePath, TaskId } from '../../model/ids.ts';
+import type { Resources } from '../../model/resources.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+
+/**
+ * The seam between the allocation cycle and the frameworks it serves: Mezzo's own job scheduler and
+ * every external framework meet the same interface.
+ */
+
+/** Resources of one agent for one role, lent to one framework until it answers or the offer ends. */
+export interface Offer {
+  readonly id: OfferId;
+  readonly framework: FrameworkId;
+  readonly role: RolePath;
+  readonly agent: AgentId;
+  /** Non-revocable amounts, reserved ones included. */
+  readonly resources: Resources;
+  readonly revocable: Resources;
+  /** The part of `resources` that comes from reservations of the role or its ancestors. */
+  readonly reserved: Resources;
+  readonly issuedAtMs: number;
+}
+
+/** What a framework tells the allocation cycle about itself. */
+export interface FrameworkRegistration {
+  readonly id: FrameworkId;
+  readonly roles: readonly RolePath[];
+  readonly suppressedRoles: readonly RolePath[];
+  readonly capabilities: { readonly revocable: boolean; readonly gpu: boolean };
+}
+
+/** Called by the allocation cycle; none may throw, block or call back synchronously into `Scheduling`. */
+export interface FrameworkCallbacks {
+  onOffers(offers: readonly Offer[]): void;
+  /** The offer is gone: taken back (quota, agent lost, preemption) or timed out. */
+  onRescind(offer: OfferId): void;
+  /** The Pod of an accepted launch could not be made; nothing runs and its resources are free again. */
+  onLaunchFailed(task: TaskId, failure: LaunchFailure): void;
+}
+
+export interface LaunchFailure {
+  readonly reason:
+    | 'Forbidden'
+    | 'Invalid'
+    | 'QuotaExceeded'
+    | 'AgentLost'
+    | 'AlreadyExists'
+    | 'Unavailable';
+  readonly message: string;
+}
+
+/** One task to start on accepted resources. The Pod is complete but for `spec.nodeName` and the epoch annotation. */
+export interface LaunchRequest {
+  readonly task: TaskId;
+  readonly resources: Resources;
+  readonly revocable: Resources;
+  readonly pod: Pod;
+  /** User the Pod is created as; absent: the operator itself (Mezzo's own jobs). */
+  readonly impersonate?: string;
+}
+
+export type LaunchVerdict =
+  | { readonly kind: 'launching'; readonly task: TaskId; readonly agent: AgentId }
+  | {
+      readonly kind: 'refused';
+      readonly task: TaskId;
+      readonly reason: 'NotEnoughOffered' | 'QuotaExceeded';
+      readonly message: string;
+    };
+
+export type AcceptOutcome =
+  | {
+      readonly kind: 'accepted';
+      readonly agent: AgentId;
+      readonly role: RolePath;
+      readonly launches: readonly LaunchVerdict[];
+    }
+  /** The whole call is void (an offer unknown, ended, another's, or of another agent or role); valid offers went back unfiltered. */
+  | { readonly kind: 'invalidOffers'; readonly message: string };
+
+/** The allocation cycle as frameworks use it. All methods return at once; effects follow asynchronously. */
+export interface Scheduling {
+  register(framework: FrameworkRegistration, callbacks: FrameworkCallbacks): void;
+  /** Replaces roles and capabilities; offers of roles no longer listed are rescinded. */
+  update(framework: FrameworkRegistration): void;
+  /** Ends every outstanding offer without RESCIND (the stream is gone) and stops offering until `register` again. */
+  unregister(framework: FrameworkId): void;
+  /** Empty `roles` means all. */
+  suppress(framework: FrameworkId, roles: readonly RolePath[]): void;
+  /** Clears filters, lifts suppression, allocates at once. */
+  revive(framework: FrameworkId, roles: readonly RolePath[]): void;
+  /** Unknown ids are ignored. `refuseMs` 0 sets no filter. */
+  decline(framework: FrameworkId, offers: readonly OfferId[], refuseMs: number): void;
+  accept(
+    framework: FrameworkId,
+    offers: readonly OfferId[],
+    launches: readonly LaunchRequest[],
+    refuseMs: number,
+  ): AcceptOutcome;
+  outstanding(framework: FrameworkId): readonly Offer[];
+}

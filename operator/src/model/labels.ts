@@ -1,0 +1,35 @@
+/** Every label, annotation and finalizer Mezzo writes, in one place. They are API: tools select on them. */
+export const LABEL = {
+  framework: 'mezzo.dev/framework',
+  /** Role path with `/` as `.`, since label values hold no slash; the exact path is in `ANNOTATION.rolePath`. */
+  role: 'mezzo.dev/role',
+  job: 'mezzo.dev/job',
+  jobKind: 'mezzo.dev/job-kind',
+  jobUid: 'mezzo.dev/job-uid',
+  instance: 'mezzo.dev/instance',
+  generation: 'mezzo.dev/generation',
+  templateHash: 'mezzo.dev/template-hash',
+  tier: 'mezzo.dev/tier',
+  cronJob: 'mezzo.dev/cron-job',
+} as const;
+
+export const ANNOTATION = {
+  rolePath: 'mezzo.dev/role-path',
+  /** Epoch of the leader that made the object: the count of lease transitions. */
+  epoch: 'mezzo.dev/epoch',
+  /** Framework id and task id exactly as their framework wrote them. */
+  frameworkId: 'mezzo.dev/framework-id',
+  taskId: 'mezzo.dev/task-id',
+  /** Revocable amounts granted to the task, as a JSON object of quantities. */
+  revocable: 'mezzo.dev/revocable',
+  /** Set before the deletion that evicts the task: id of the preemption record in the preemptor's status. */
+  preemptedBy: 'mezzo.dev/preempted-by',
+  /** Why the task is being killed; written before its deletion. */
+  killReason: 'mezzo.dev/kill-reason',
+  /** The task was declared lost (its node is unreachable); it no longer holds its instance. */
+  lost: 'mezzo.dev/lost',
+  priority: 'mezzo.dev/priority',
+} as const;
+
+/** Holds a task's Pod until its end has been recorded and, for external frameworks, acknowledged. */
+export const TASK_FINALIZER = 'mezzo.dev/task';
