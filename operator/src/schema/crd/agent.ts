@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ResourceAmounts, StatusBase } from './common.ts';
+import { HardwareInventory } from './hardwareInventory.ts';
 
 export const AgentSpec = z.object({
   mode: z.enum(['Shared', 'Dedicated']).optional(),
@@ -12,11 +13,6 @@ export const AgentSpec = z.object({
       revocableMemory: z.boolean().optional(),
     })
     .optional(),
-});
-
-/** What the agent found on the node; written by the agent only when its hash changes. */
-export const HardwareInventory = z.object({
-  hash: z.string().max(64),
 });
 
 export const AgentStatus = StatusBase.extend({
