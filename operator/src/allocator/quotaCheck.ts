@@ -1,0 +1,56 @@
+import type { RolePath } from '../model/ids.ts';
+import { amountOf, type Resources } from '../model/resources.ts';
+import { ledgersOf, quotaTreeOf } from './cycle.ts';
+import { comparePaths, pathAndAncestors } from './rolePaths.ts';
+import type { AllocatorSnapshot, RoleSpec } from './types.ts';
+
+/** What each role consumes against its limits, sub-roles included, beside the roles' policy. */
+export interface RoleConsumption {
+  readonly roles: readonly RoleSpec[];
+  /** By role path; an absent role consumes nothing. */
+  readonly consumed: ReadonlyMap<string, Resources>;
+}
+
+export interface QuotaExcess {
+  /** The role whose limit is hit: the asking role or one above it, nearest first. */
+  readonly role: RolePath;
+  readonly resource: string;
+  readonly limit: number;
+  readonly consumed: number;
+  readonly requested: number;
+}
+
+/** Consumption by the allocator's own rules: reservations, used or not, and unreserved non-revocable allocations. */
+export function consumptionOf(snapshot: AllocatorSnapshot): RoleConsumption {
+  const tree = quotaTreeOf(snapshot, ledgersOf(snapshot), 'mezzo');
+  return {
+    roles: snapshot.roles,
+    consumed: new Map(tree.paths().map((path) => [path, tree.consumedOf(path)])),
+  };
+}
+
+/**
+ * The first limit that `extra` more for a role would break, or null when it fits.
+ *
+ * `extra`: unreserved, non-revocable amounts that are not consumed yet (what an outstanding offer holds already is).
+ * Does not: consider guarantees of other roles; those hold back offers, never a launch.
+ */
+export function wouldExceed(
+  tree: RoleConsumption,
+  role: RolePath,
+  extra: Resources,
+): QuotaExcess | null {
+  const specs = new Map<string, RoleSpec>(tree.roles.map((spec) => [spec.path, spec]));
+  for (const path of pathAndAncestors(role)) {
+    const spec = specs.get(path);
+    if (spec === undefined) continue;
+    for (const resource of Object.keys(spec.limits).toSorted(comparePaths)) {
+      const limit = amountOf(spec.limits, resource);
+      const consumed = amountOf(tree.consumed.get(path) ?? {}, resource);
+      const requested = amountOf(extra, resource);
+      if (requested > 0 && consumed + requested > limit)
+        return { role: spec.path, resource, limit, consumed, requested };
+    }
+  }
+  return null;
+}
