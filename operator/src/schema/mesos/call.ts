@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import { ok, type Result, refuse } from '../../model/result.ts';
+import { FrameworkInfo } from './framework.ts';
+import { Base64, Double, faultOf, IdValue, listOf, optionalEnum, withoutNulls } from './lenient.ts';
+import { KillPolicy, TaskInfo } from './task.ts';
+
+/**
+ * Mesos v1 scheduler calls in JSON. `parseCall` does what Mesos does before it looks at any framework: read, then
+ * check what the proto cannot express. Source: Mesos `src/master/validation.cpp`, `scheduler::call::validate`.
+ */
+
+const Filters = z.object({ refuse_seconds: Double.optional() });
+
+const OPERATION_TYPES = [
+  'LAUNCH',
+  'LAUNCH_GROUP',
+  'RESERVE',
+  'UNRESERVE',
+  'CREATE',
+  'DESTROY',
+  'GROW_VOLUME',
+  'SHRINK_VOLUME',
+  'CREATE_DISK',
+  'DESTROY_DISK',
+] as const;
+
+export const OfferOperation = z.object({
+  type: optionalEnum(OPERATION_TYPES),
+  id: IdValue.optional(),
+  launch: z.object({ task_infos: listOf(TaskInfo) }).optional(),
+  launch_group: z
+    .object({ task_group: z.object({ tasks: listOf(TaskInfo) }).optional() })
+    .optional(),
+});
+export type OfferOperation = z.infer<typeof OfferOperation>;
+
+const TaskRef = z.object({ task_id: IdValue, agent_id: IdValue.optional() });
+const RoleList = z.object({ roles: listOf(z.string()) });
+const OfferList = z.object({ offer_ids: listOf(IdValue), filters: Filters.optional() });
+const InverseOfferList = z.object({ inverse_offer_ids: listOf(IdValue) });
+
+/** Body of each call: the field that carries it, its schema, and whether the call is void without it. */
+const BODIES = {
+  SUBSCRIBE: {
+    field: 'subscribe',
+    required: true,
+    schema: z.object({ framework_info: FrameworkInfo, suppressed_roles: listOf(z.string()) }),
+  },
+  TEARDOWN: { field: 'teardown', required: false, schema: z.object({}) },
+  ACCEPT: {
+    field: 'accept',
+    required: true,
+    schema: OfferList.extend({ operations: listOf(OfferOperation) }),
+  },
+  DECLINE: { field: 'decline', required: true, schema: OfferList },
+  REVIVE: { field: 'revive', required: false, schema: RoleList },
+  SUPPRESS: { field: 'suppress', required: false, schema: RoleList },
+  KILL: {
+    field: 'kill',
+    required: true,
+    schema: TaskRef.extend({ kill_policy: KillPolicy.optional() }),
+  },
+  SHUTDOWN: {
+    field: 'shutdown',
+    required: true,
+    schema: z.object({ executor_id: IdValue, agent_id: IdValue }),
+  },
+  ACKNOWLEDGE: {
+    field: 'acknowledge',
+    required: true,
+    schema: z.object({ agent_id: IdValue, task_id: IdValue, uuid: Base64 }),
+  },
+  RECONCILE: { field: 'reconcile', required: true, schema: z.object({ tasks: listOf(TaskRef) }) },
+  MESSAGE: {
+    field: 'message',
+    required: true,
+    schema: z.object({ agent_id: IdValue, executor_id: IdValue, data: Base64 }),
+  },
+  REQUEST: {
+    field: 'request',
+    required: true,
+    schema: z.object({ requests: listOf(z.object({})) }),
+  },
+  ACCEPT_INVERSE_OFFERS: {
+    field: 'accept_inverse_offers',
+    required: true,
+    schema: InverseOfferList,
+  },
+  DECLINE_INVERSE_OFFERS: {
+    field: 'decline_inverse_offers',
+    required: true,
+    schema: InverseOfferList,
+  },
+  ACKNOWLEDGE_OPERATION_STATUS: {
+    field: 'acknowledge_operation_status',
+    required: true,
+    schema: z.object({ operation_id: IdValue, uuid: Base64 }),
+  },
+  RECONCILE_OPERATIONS: {
+    field: 'reconcile_operations',
+    required: true,
+    schema: z.object({ operations: listOf(z.object({ operation_id: IdValue })) }),
+  },
+  UPDATE_FRAMEWORK: {
+    field: 'update_framework',
+    required: true,
+    schema: z.object({ framework_info: FrameworkInfo, suppressed_roles: listOf(z.string()) }),
+  },
+  UNKNOWN: { field: 'unknown', required: false, schema: z.object({}) },
+} as const;
+
+export type CallType = keyof typeof BODIES;
+const CALL_TYPES = Object.keys(BODIES) as [CallType, ...CallType[]];
+
+type BodyOf<Type extends CallType> = z.infer<(typeof BODIES)[Type]['schema']>;
+
+/** A well-formed call. SUBSCRIBE carries a framework id only when its framework has one already. */
+export type Call = {
+  readonly [Type in CallType]: {
+    readonly kind: Type;
+    readonly frameworkId: Type extends 'SUBSCRIBE' ? string | undefined : string;
+    readonly body: BodyOf<Type>;
+  };
+}[CallType];
+export type CallOf<Type extends CallType> = Extract<Call, { readonly kind: Type }>;
+
+const Envelope = z.object({ type: optionalEnum(CALL_TYPES), framework_id: IdValue.optional() });
+
+/**
+ * Reads one call. Input: parsed JSON of bounded depth.
+ * Errors: a text that names the field, for a 400.
+ */
+export function parseCall(json: unknown): Result<Call, string> {
+  const clean = withoutNulls(json);
+  const envelope = Envelope.safeParse(clean);
+  if (!envelope.success) return refuse(faultOf(envelope.error, 'call'));
+  const { type, framework_id } = envelope.data;
+  if (type === undefined) return refuse("Expecting 'type' to be present and a known call type");
+  const { field, required, schema } = BODIES[type];
+  const body = (clean as { readonly [field: string]: unknown })[field];
+  if (body === undefined && required) return refuse(`Expecting '${field}' to be present`);
+  const parsed = schema.safeParse(body ?? {});
+  if (!parsed.success) return refuse(faultOf(parsed.error, field));
+  // The table ties each type to its schema; TypeScript cannot follow that through a lookup.
+  const call = { kind: type, frameworkId: framework_id?.value, body: parsed.data } as Call;
+  const fault = callFault(call, framework_id?.value);
+  return fault === undefined ? ok(call) : refuse(fault);
+}
+
+function callFault(call: Call, frameworkId: string | undefined): string | undefined {
+  if (call.kind === 'SUBSCRIBE') {
+    return call.body.framework_info.id?.value === frameworkId
+      ? undefined
+      : "'framework_id' differs from 'subscribe.framework_info.id': set both to the same id, or neither";
+  }
+  if (frameworkId === undefined) return "Expecting 'framework_id' to be present";
+  if (call.kind === 'ACKNOWLEDGE' && uuidFromBase64(call.body.uuid) === undefined)
+    return "'acknowledge.uuid' is not a UUID: expected 16 bytes in base64";
+  return undefined;
+}
+
+/** A UUID of 16 bytes in base64 as lower-case text; undefined when it is none. */
+export function uuidFromBase64(base64: string): string | undefined {
+  const bytes = Buffer.from(base64, 'base64');
+  if (bytes.length !== 16) return undefined;
+  const hex = bytes.toString('hex');
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join('-');
+}
+
+export function uuidToBase64(uuid: string): string {
+  return Buffer.from(uuid.replaceAll('-', ''), 'hex').toString('base64');
+}
+
+/** Default and longest filter of declined resources. Source: Mesos `src/master/constants.hpp`, proto default of `refuse_seconds`. */
+const DEFAULT_REFUSE_SECONDS = 5;
+const MAX_REFUSE_SECONDS = 31_536_000;
+
+/** How long refused resources stay refused, in ms; 0 sets no filter. Negative and absurd values mean the default. */
+export function refuseMsOf(
+  filters: { readonly refuse_seconds?: number | undefined } | undefined,
+): number {
+  const seconds = filters?.refuse_seconds ?? DEFAULT_REFUSE_SECONDS;
+  if (seconds === Number.POSITIVE_INFINITY) return MAX_REFUSE_SECONDS * 1000;
+  if (Number.isNaN(seconds) || seconds < 0) return DEFAULT_REFUSE_SECONDS * 1000;
+  return Math.round(Math.min(seconds, MAX_REFUSE_SECONDS) * 1000);
+}

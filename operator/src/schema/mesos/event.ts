@@ -1,0 +1,132 @@
+import type { WireResource } from './resource.ts';
+
+/** Mesos v1 scheduler events in JSON. Source: Mesos `include/mesos/v1/scheduler/scheduler.proto`, `Event`. */
+
+export interface WireId {
+  readonly value: string;
+}
+
+export const MESOS_TASK_STATES = [
+  'TASK_STAGING',
+  'TASK_STARTING',
+  'TASK_RUNNING',
+  'TASK_KILLING',
+  'TASK_FINISHED',
+  'TASK_FAILED',
+  'TASK_KILLED',
+  'TASK_ERROR',
+  'TASK_LOST',
+  'TASK_DROPPED',
+  'TASK_UNREACHABLE',
+  'TASK_GONE',
+  'TASK_GONE_BY_OPERATOR',
+  'TASK_UNKNOWN',
+] as const;
+export type MesosTaskState = (typeof MESOS_TASK_STATES)[number];
+
+export type MesosReason =
+  | 'REASON_COMMAND_EXECUTOR_FAILED'
+  | 'REASON_FRAMEWORK_REMOVED'
+  | 'REASON_INVALID_OFFERS'
+  | 'REASON_CONTAINER_LIMITATION_MEMORY'
+  | 'REASON_CONTAINER_LIMITATION_DISK'
+  | 'REASON_RECONCILIATION'
+  | 'REASON_AGENT_REMOVED'
+  | 'REASON_MASTER_DISCONNECTED'
+  | 'REASON_TASK_INVALID'
+  | 'REASON_TASK_UNAUTHORIZED'
+  | 'REASON_TASK_GROUP_INVALID'
+  | 'REASON_CONTAINER_PREEMPTED'
+  | 'REASON_RESOURCES_UNKNOWN'
+  | 'REASON_CONTAINER_LAUNCH_FAILED'
+  | 'REASON_AGENT_DRAINING'
+  | 'REASON_MAX_COMPLETION_TIME_REACHED';
+
+export type MesosStatusSource = 'SOURCE_MASTER' | 'SOURCE_AGENT' | 'SOURCE_EXECUTOR';
+
+export interface WireTaskStatus {
+  readonly task_id: WireId;
+  readonly state: MesosTaskState;
+  readonly source: MesosStatusSource;
+  readonly message?: string;
+  readonly reason?: MesosReason;
+  readonly agent_id?: WireId;
+  readonly executor_id?: WireId;
+  /** Seconds since the epoch. */
+  readonly timestamp: number;
+  /** Base64 of 16 bytes; only on updates that must be acknowledged. */
+  readonly uuid?: string;
+  readonly healthy?: boolean;
+  readonly container_status?: {
+    readonly network_infos: readonly {
+      readonly ip_addresses: readonly {
+        readonly protocol: 'IPv4' | 'IPv6';
+        readonly ip_address: string;
+      }[];
+    }[];
+  };
+}
+
+export interface WireOffer {
+  readonly id: WireId;
+  readonly framework_id: WireId;
+  readonly agent_id: WireId;
+  readonly hostname: string;
+  readonly url: {
+    readonly scheme: 'http';
+    readonly address: { readonly hostname: string; readonly ip: string; readonly port: number };
+    readonly path: string;
+  };
+  readonly resources: readonly WireResource[];
+  readonly attributes?: readonly {
+    readonly name: string;
+    readonly type: 'TEXT';
+    readonly text: { readonly value: string };
+  }[];
+  readonly allocation_info?: { readonly role: string };
+}
+
+export interface WireMasterInfo {
+  readonly id: string;
+  /** IPv4 address with its first octet in the lowest byte, as Mesos stores it. */
+  readonly ip: number;
+  readonly port: number;
+  readonly hostname: string;
+  readonly pid: string;
+  readonly version: string;
+  readonly address: { readonly hostname: string; readonly ip: string; readonly port: number };
+}
+
+export interface WireOperationStatus {
+  readonly operation_id: WireId;
+  readonly state: 'OPERATION_ERROR';
+  readonly message: string;
+}
+
+export type SchedulerEvent =
+  | {
+      readonly type: 'SUBSCRIBED';
+      readonly subscribed: {
+        readonly framework_id: WireId;
+        readonly heartbeat_interval_seconds: number;
+        readonly master_info: WireMasterInfo;
+      };
+    }
+  | { readonly type: 'OFFERS'; readonly offers: { readonly offers: readonly WireOffer[] } }
+  | { readonly type: 'RESCIND'; readonly rescind: { readonly offer_id: WireId } }
+  | { readonly type: 'UPDATE'; readonly update: { readonly status: WireTaskStatus } }
+  | {
+      readonly type: 'UPDATE_OPERATION_STATUS';
+      readonly update_operation_status: { readonly status: WireOperationStatus };
+    }
+  | { readonly type: 'FAILURE'; readonly failure: { readonly agent_id: WireId } }
+  | { readonly type: 'ERROR'; readonly error: { readonly message: string } }
+  | { readonly type: 'HEARTBEAT' };
+
+/** An IPv4 address as Mesos's `MasterInfo.ip`; 0 for anything else. */
+export function ipToMesosInt(address: string): number {
+  const octets = address.split('.').map(Number);
+  if (octets.length !== 4 || octets.some((one) => !Number.isInteger(one) || one < 0 || one > 255))
+    return 0;
+  return octets.reduceRight((value, octet) => value * 256 + octet, 0);
+}

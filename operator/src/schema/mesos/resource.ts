@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import {
+  add,
+  amountOf,
+  isEmpty,
+  NO_RESOURCES,
+  type Resources,
+  resources,
+  subtract,
+} from '../../model/resources.ts';
+import { ok, type Result, refuse } from '../../model/result.ts';
+import { Double, Integer, listOf, optionalEnum } from './lenient.ts';
+
+/** Mesos `Resource`, the part of it Mezzo reads. Source: Mesos `include/mesos/v1/mesos.proto`. */
+export const MesosResource = z.object({
+  name: z.string(),
+  type: optionalEnum(['SCALAR', 'RANGES', 'SET']),
+  scalar: z.object({ value: Double }).optional(),
+  ranges: z.object({ range: listOf(z.object({ begin: Integer, end: Integer })) }).optional(),
+  role: z.string().optional(),
+  allocation_info: z.object({ role: z.string().optional() }).optional(),
+  revocable: z.object({}).optional(),
+});
+export type MesosResource = z.infer<typeof MesosResource>;
+
+/** One resource of an offer as it is written. */
+export interface WireResource {
+  readonly name: string;
+  readonly type: 'SCALAR';
+  readonly scalar: { readonly value: number };
+  readonly role?: string;
+  readonly allocation_info?: { readonly role: string };
+  readonly reservations?: readonly { readonly type: 'STATIC'; readonly role: string }[];
+  readonly revocable?: Record<string, never>;
+}
+
+/** How a framework wants resources written; follows from its capabilities. */
+export interface ResourceForm {
+  /** MULTI_ROLE: each resource names the role it is allocated to. */
+  readonly allocationInfo: boolean;
+  /** RESERVATION_REFINEMENT: a list of reservations; without it, the older `role` field. */
+  readonly reservations: boolean;
+}
+
+/** Mesos counts `mem` and `disk` in MB, meaning 2^20 bytes. */
+const BYTES_PER_MB = 1_048_576;
+const COUNTED_IN_MB: ReadonlySet<string> = new Set(['mem', 'disk']);
+
+/**
+ * A Mesos scalar in the integer unit of `name` (see `model/resources.ts`), rounded to three decimals as Mesos does.
+ * Undefined when negative, not finite or beyond exact integers.
+ */
+export function amountFromScalar(name: string, value: number): number | undefined {
+  const thousandths = Math.round(value * 1000);
+  const amount = COUNTED_IN_MB.has(name)
+    ? Math.round((thousandths / 1000) * BYTES_PER_MB)
+    : thousandths;
+  return Number.isSafeInteger(amount) && amount >= 0 ? amount : undefined;
+}
+
+/** The largest scalar of three decimals that reads back as no more than `amount`. */
+export function scalarFromAmount(name: string, amount: number): number {
+  if (!COUNTED_IN_MB.has(name)) return amount / 1000;
+  const whole = Math.floor(amount / BYTES_PER_MB);
+  return whole + Math.floor(((amount - whole * BYTES_PER_MB) * 1000) / BYTES_PER_MB) / 1000;
+}
+
+export interface TaskAmounts {
+  readonly resources: Resources;
+  readonly revocable: Resources;
+}
+
+/**
+ * The amounts a task asks for. Several entries of one name add up; zero entries are no error.
+ * Errors: a text that names the resource and says what is wrong with it.
+ */
+export function amountsFromMesos(list: readonly MesosResource[]): Result<TaskAmounts, string> {
+  let plain = NO_RESOURCES;
+  let revocable = NO_RESOURCES;
+  for (const one of list) {
+    const read = readScalar(one);
+    if (!read.ok) return read;
+    if (one.revocable === undefined) plain = add(plain, read.value);
+    else revocable = add(revocable, read.value);
+  }
+  for (const name in revocable) {
+    if (amountOf(plain, name) > 0)
+      return refuse(`resources: '${name}' is both revocable and non-revocable; use one of them`);
+  }
+  return ok({ resources: plain, revocable });
+}
+
+function readScalar(one: MesosResource): Result<Resources, string> {
+  if (one.type === 'RANGES' && (one.ranges?.range.length ?? 0) === 0) return ok(NO_RESOURCES);
+  if (one.type !== 'SCALAR' || one.scalar === undefined) {
+    return refuse(
+      `resources: '${one.name}' must be of type SCALAR with a scalar value; ranges and sets are not offered`,
+    );
+  }
+  const amount = amountFromScalar(one.name, one.scalar.value);
+  if (amount === undefined || !RESOURCE_NAME.test(one.name)) {
+    return refuse(
+      `resources: '${one.name}' has the amount ${one.scalar.value}; expected a number of at least 0`,
+    );
+  }
+  return ok(resources({ [one.name]: amount }));
+}
+
+const RESOURCE_NAME = /^[A-Za-z0-9]([A-Za-z0-9./_-]{0,61}[A-Za-z0-9])?$/;
+
+export interface OfferedAmounts extends TaskAmounts {
+  /** The part of `resources` that comes from reservations. */
+  readonly reserved: Resources;
+  readonly role: string;
+}
+
+/** The resources of an offer in the form its framework reads. */
+export function resourcesToMesos(offered: OfferedAmounts, form: ResourceForm): WireResource[] {
+  const unreserved = subtract(offered.resources, offered.reserved);
+  return [
+    ...scalars(unreserved, form, offered.role, form.reservations ? {} : { role: '*' }),
+    ...scalars(offered.reserved, form, offered.role, reservedFields(offered.role, form)),
+    ...scalars(offered.revocable, form, offered.role, {
+      ...(form.reservations ? {} : { role: '*' }),
+      revocable: {},
+    }),
+  ];
+}
+
+function reservedFields(role: string, form: ResourceForm): Partial<WireResource> {
+  return form.reservations ? { reservations: [{ type: 'STATIC', role }] } : { role };
+}
+
+function scalars(
+  of: Resources,
+  form: ResourceForm,
+  role: string,
+  fields: Partial<WireResource>,
+): WireResource[] {
+  if (isEmpty(of)) return [];
+  return Object.keys(of)
+    .toSorted()
+    .map((name) => ({
+      name,
+      type: 'SCALAR' as const,
+      scalar: { value: scalarFromAmount(name, amountOf(of, name)) },
+      ...(form.allocationInfo ? { allocation_info: { role } } : {}),
+      ...fields,
+    }));
+}
