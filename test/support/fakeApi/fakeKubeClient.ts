@@ -1,0 +1,147 @@
+import type {
+  DeleteOptions,
+  KubeApi,
+  KubeObject,
+  ListOptions,
+  ListPage,
+  ObjectKey,
+  PatchOptions,
+  PatchType,
+  ResourceRef,
+  WatchEnd,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from '../../../operator/src/ports/kubeApi.ts';
+import type { FakeApiServer } from '../fakeApiServer.ts';
+import { frozenCopy } from './json.ts';
+
+/** One request on its way: `perform` is what the server does when it arrives. */
+export interface Exchange<T> {
+  readonly kind: 'read' | 'write';
+  readonly what: string;
+  readonly signal: AbortSignal | undefined;
+  readonly perform: () => T;
+}
+
+export interface WatchExchange {
+  readonly what: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Starts the watch at the server; throws its refusal. Returns how to stop. */
+  readonly open: (deliver: (event: WatchEvent<KubeObject>) => void) => () => void;
+  readonly onEvent: (event: WatchEvent<KubeObject>) => void;
+  readonly bookmark: () => WatchEvent<KubeObject>;
+}
+
+/** What lies between a client and the server. */
+export interface Transport {
+  exchange<T>(exchange: Exchange<T>): Promise<T>;
+  watch(exchange: WatchExchange): Promise<WatchEnd>;
+  /** How many revisions behind a cached read (`resourceVersion: '0'`) is answered. */
+  replicaLag(): number;
+}
+
+/** The KubeApi of one process of the simulation. Knows the server's calls; all that can go wrong is the transport's. */
+export class FakeKubeClient implements KubeApi {
+  readonly #api: FakeApiServer;
+  readonly #by: string;
+  readonly #transport: Transport;
+
+  constructor(api: FakeApiServer, by: string, transport: Transport) {
+    this.#api = api;
+    this.#by = by;
+    this.#transport = transport;
+  }
+
+  get<T extends KubeObject>(ref: ResourceRef, key: ObjectKey, signal?: AbortSignal): Promise<T> {
+    return this.#read(`get ${ref.plural} ${key.name}`, signal, () => this.#api.get(ref, key) as T);
+  }
+
+  list<T extends KubeObject>(
+    ref: ResourceRef,
+    options: ListOptions,
+    signal?: AbortSignal,
+  ): Promise<ListPage<T>> {
+    return this.#read(`list ${ref.plural}`, signal, () => {
+      const isCached = options.resourceVersion === '0';
+      const lag = isCached ? this.#transport.replicaLag() : 0;
+      return this.#api.list(ref, options, this.#api.resourceVersion - lag) as ListPage<T>;
+    });
+  }
+
+  watch<T extends KubeObject>(
+    ref: ResourceRef,
+    options: WatchOptions,
+    onEvent: (event: WatchEvent<T>) => void,
+    signal: AbortSignal,
+  ): Promise<WatchEnd> {
+    return this.#transport.watch({
+      what: `watch ${ref.plural}`,
+      timeoutMs: options.timeoutSeconds * 1000,
+      signal,
+      open: (deliver) => this.#api.watch(ref, options, deliver),
+      onEvent: onEvent as (event: WatchEvent<KubeObject>) => void,
+      bookmark: () => ({ kind: 'bookmark', resourceVersion: String(this.#api.resourceVersion) }),
+    });
+  }
+
+  create<T extends KubeObject>(
+    ref: ResourceRef,
+    object: T,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const sent = frozenCopy(object);
+    return this.#write(`create ${ref.plural} ${object.metadata.name}`, options, (how) =>
+      this.#api.create(ref, sent, how),
+    );
+  }
+
+  update<T extends KubeObject>(
+    ref: ResourceRef,
+    object: T,
+    options: WriteOptions & { readonly subresource?: 'status' } = {},
+  ): Promise<T> {
+    const sent = frozenCopy(object);
+    return this.#write(`update ${ref.plural} ${object.metadata.name}`, options, (how) =>
+      this.#api.update(ref, sent, { ...how, subresource: options.subresource }),
+    );
+  }
+
+  patch<T extends KubeObject>(
+    ref: ResourceRef,
+    key: ObjectKey,
+    type: PatchType,
+    body: unknown,
+    options: PatchOptions = {},
+  ): Promise<T> {
+    const sent = frozenCopy(body);
+    return this.#write(`patch ${ref.plural} ${key.name}`, options, (how) =>
+      this.#api.patch(ref, key, type, sent, { ...options, ...how }),
+    );
+  }
+
+  delete(ref: ResourceRef, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
+    return this.#write(`delete ${ref.plural} ${key.name}`, options, (how) => {
+      this.#api.delete(ref, key, { ...options, ...how });
+    });
+  }
+
+  #read<T>(what: string, signal: AbortSignal | undefined, perform: () => T): Promise<T> {
+    return this.#transport.exchange({ kind: 'read', what, signal, perform });
+  }
+
+  #write<T>(
+    what: string,
+    options: WriteOptions,
+    perform: (how: { by: string; dryRun: boolean }) => unknown,
+  ): Promise<T> {
+    const how = { by: this.#by, dryRun: options.dryRun === true };
+    return this.#transport.exchange({
+      kind: 'write',
+      what,
+      signal: options.signal,
+      perform: () => perform(how) as T,
+    });
+  }
+}
