@@ -1,51 +1,121 @@
 import { z } from 'zod';
-import { ResourceAmounts, RolePathField, StatusBase } from './common.ts';
+import { ResourceAmounts } from './amounts.ts';
+import { bornUnobserved, StatusBase } from './common.ts';
+import { count, objectName, patterned, RolePathField, seconds, text, time } from './fields.ts';
+import { kube } from './kubeMeta.ts';
 
-export const FrameworkSpec = z.object({
-  principal: z.string().max(253).optional(),
-  roles: z.array(RolePathField).max(64).optional(),
-  capabilities: z.array(z.string().max(64)).max(32).optional(),
-  failoverTimeoutSeconds: z.int().min(0).max(31_536_000).optional(),
-  frameworkName: z.string().max(255).optional(),
-  frameworkId: z.string().max(255).optional(),
-  user: z.string().max(255).optional(),
-  podTemplate: z
-    .object({
-      image: z.string().max(512).optional(),
-      serviceAccountName: z.string().max(253).optional(),
-      imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
-      tolerations: z
-        .array(
-          z.object({
-            key: z.string().max(317).optional(),
-            operator: z.enum(['Exists', 'Equal']).optional(),
-            value: z.string().max(253).optional(),
-            effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).optional(),
-          }),
-        )
-        .max(32)
-        .optional(),
-    })
-    .optional(),
-});
+const Toleration = z
+  .object({
+    key: text(317, 'Key of the taint; any when left out.').optional(),
+    operator: z
+      .enum(['Exists', 'Equal'])
+      .optional()
+      .meta(kube({ description: 'Exists ignores value, Equal compares it.', default: 'Equal' })),
+    value: text(253, 'Value of the taint.').optional(),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .optional()
+      .describe('Effect of the taint; any when left out.'),
+  })
+  .meta(
+    kube({
+      description: 'A taint of nodes that the tasks accept.',
+      rules: [
+        {
+          rule: "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+          message: 'must have a key, or operator Exists to tolerate every taint',
+        },
+        {
+          rule: "!has(self.value) || self.value == '' || !has(self.operator) || self.operator != 'Exists'",
+          message: 'value may not be set when operator is Exists',
+        },
+      ],
+    }),
+  );
+
+const PodTemplate = z
+  .object({
+    image: patterned(
+      {
+        maxLength: 512,
+        pattern: /^[A-Za-z0-9][A-Za-z0-9._:@/-]*$/,
+        must: 'must be an image reference such as registry.example/team/app:1.0, without spaces',
+      },
+      'Image of tasks that name none.',
+    ).optional(),
+    serviceAccountName: objectName(
+      'Service account the tasks run as; its token is not mounted.',
+    ).optional(),
+    imagePullPolicy: z
+      .enum(['Always', 'IfNotPresent', 'Never'])
+      .optional()
+      .meta(kube({ description: 'When nodes fetch images.', default: 'IfNotPresent' })),
+    tolerations: z
+      .array(Toleration)
+      .max(32)
+      .optional()
+      .meta(kube({ description: 'Taints of nodes that the tasks accept.', list: 'atomic' })),
+  })
+  .describe("What the framework's tasks take from here when they do not say it themselves.");
+
+export const FrameworkSpec = z
+  .object({
+    principal: text(
+      253,
+      'Identity the scheduler subscribes with; nobody else may use this framework.',
+    ).optional(),
+    roles: z
+      .array(RolePathField)
+      .max(64)
+      .optional()
+      .meta(kube({ description: 'Roles the framework is offered resources for.', list: 'set' })),
+    capabilities: z
+      .array(text(64, 'Name of a capability, as in FrameworkInfo.'))
+      .max(32)
+      .optional()
+      .meta(kube({ description: 'What the framework can deal with.', list: 'set' })),
+    failoverTimeoutSeconds: seconds(
+      0,
+      31_536_000,
+      'How long tasks outlive a lost connection; then the framework is removed with its tasks.',
+    )
+      .optional()
+      .meta(kube({ default: 0 })),
+    frameworkName: text(255, 'Name the framework gave itself.').optional(),
+    frameworkId: text(255, 'Framework id, given when it first subscribed.').optional(),
+    user: text(255, 'User of tasks that name none, as in FrameworkInfo.').optional(),
+    podTemplate: PodTemplate.optional(),
+  })
+  .describe('Who the framework is and what it may ask for.');
 
 export const FrameworkStatus = StatusBase.extend({
-  id: z.string().max(255).optional(),
-  connected: z.boolean().optional(),
-  disconnectedAt: z.string().max(64).optional(),
-  subscribedAt: z.string().max(64).optional(),
-  completed: z.boolean().optional(),
+  id: text(255, 'Framework id.').optional(),
+  connected: z.boolean().optional().describe('True while its scheduler is connected.'),
+  disconnectedAt: time('When the connection was lost.').optional(),
+  subscribedAt: time('When it last subscribed.').optional(),
+  completed: z
+    .boolean()
+    .optional()
+    .describe('True once it was torn down; its id is never accepted again.'),
   offers: z
     .object({
-      sent: z.int().min(0),
-      accepted: z.int().min(0),
-      declined: z.int().min(0),
-      rescinded: z.int().min(0),
-      outstanding: z.int().min(0),
+      sent: count('Offers sent so far.'),
+      accepted: count('Offers accepted so far.'),
+      declined: count('Offers declined so far.'),
+      rescinded: count('Offers taken back so far.'),
+      outstanding: count('Offers in its hands now.'),
     })
-    .optional(),
-  tasks: z.record(z.string().max(32), z.int().min(0)).optional(),
-  allocated: ResourceAmounts.optional(),
+    .optional()
+    .describe('What became of its offers.'),
+  tasks: z
+    .record(z.string().max(32), count('Tasks in this state.'))
+    .optional()
+    .meta(kube({ description: 'Its tasks by state, such as TASK_RUNNING.', maxProperties: 32 })),
+  allocated: ResourceAmounts.optional().describe('What its tasks hold.'),
 });
 
-export const Framework = z.object({ spec: FrameworkSpec, status: FrameworkStatus.optional() });
+export const Framework = z
+  .object({ spec: FrameworkSpec, status: bornUnobserved(FrameworkStatus) })
+  .describe(
+    'A program that is offered resources and decides what to run on them, speaking the Mesos v1 scheduler API.',
+  );

@@ -1,26 +1,81 @@
 import { z } from 'zod';
-import { ResourceAmounts, RolePathField, StatusBase } from './common.ts';
+import { agentAmounts, ResourceAmounts } from './amounts.ts';
+import { bornUnobserved, StatusBase } from './common.ts';
+import {
+  count,
+  labels,
+  objectName,
+  RolePathField,
+  roleIsImmutable,
+  seconds,
+  text,
+  time,
+} from './fields.ts';
+import { kube } from './kubeMeta.ts';
 
-export const ReservationSpec = z.object({
-  role: RolePathField,
-  resources: ResourceAmounts,
-  agent: z.string().max(253).optional(),
-  selector: z.record(z.string().max(317), z.string().max(63)).optional(),
-  count: z.int().min(1).max(10000).optional(),
-  labels: z.record(z.string().max(317), z.string().max(63)).optional(),
-  principal: z.string().max(253).optional(),
-  ttlSeconds: z.int().min(1).max(31_536_000).optional(),
-  parent: z.string().max(253).optional(),
-});
+export const ReservationSpec = z
+  .object({
+    role: RolePathField.meta(
+      kube({
+        description: 'Role the resources are kept for; roles below it are offered them too.',
+        rules: [
+          ...roleIsImmutable(
+            'role',
+            'create another Reservation for the other role and delete this one',
+          ),
+          {
+            rule: "self != '*'",
+            message: 'may not be *; resources of the default role are those nobody reserved',
+          },
+        ],
+      }),
+    ),
+    resources: agentAmounts('What is reserved on each agent.'),
+    agent: objectName('The agent to reserve on.').optional(),
+    selector: labels(16, 'Attributes the agents to reserve on must have.').optional(),
+    count: z
+      .int()
+      .min(1)
+      .max(10000)
+      .optional()
+      .describe('On how many of the selected agents; one when left out.'),
+    labels: labels(16, 'Labels frameworks see on the reserved resources.').optional(),
+    principal: text(253, 'Who may release the reservation besides administrators.').optional(),
+    ttlSeconds: seconds(
+      1,
+      31_536_000,
+      'The reservation ends by itself after this time; never when left out.',
+    ).optional(),
+    parent: objectName('Reservation this one refines: a part of it, for a role below.').optional(),
+  })
+  .meta(
+    kube({
+      description: 'What is kept, for whom, and where.',
+      rules: [
+        {
+          rule: 'has(self.agent) != has(self.selector)',
+          message: 'must have exactly one of agent and selector',
+        },
+        {
+          rule: 'has(self.selector) || !has(self.count)',
+          message: 'may be set only together with selector',
+          fieldPath: '.count',
+        },
+      ],
+    }),
+  );
 
 export const ReservationStatus = StatusBase.extend({
-  agents: z.array(z.string().max(253)).max(10000).optional(),
-  boundCount: z.int().min(0).optional(),
-  allocated: ResourceAmounts.optional(),
-  expiresAt: z.string().max(64).optional(),
+  agents: z
+    .array(text(253, 'Name of an agent.'))
+    .max(10000)
+    .optional()
+    .meta(kube({ description: 'Agents the reservation is bound on.', list: 'atomic' })),
+  boundCount: count('How many agents that is.').optional(),
+  allocated: ResourceAmounts.optional().describe('Part of the reserved resources that tasks hold.'),
+  expiresAt: time('When the reservation ends by itself.').optional(),
 });
 
-export const Reservation = z.object({
-  spec: ReservationSpec,
-  status: ReservationStatus.optional(),
-});
+export const Reservation = z
+  .object({ spec: ReservationSpec, status: bornUnobserved(ReservationStatus) })
+  .describe('Keeps resources on chosen agents for a role, whether it uses them or not.');

@@ -1,27 +1,115 @@
 import { z } from 'zod';
-import { ResourceAmounts, RolePathField, StatusBase, Tier } from './common.ts';
+import { ResourceAmounts } from './amounts.ts';
+import { bornUnobserved, StatusBase, Tier } from './common.ts';
+import { count, patterned, RolePathField, roleIsImmutable, seconds, text } from './fields.ts';
+import { kube } from './kubeMeta.ts';
 
-export const RoleSpec = z.object({
-  path: RolePathField,
-  weight: z.int().min(1).max(1_000_000).optional(),
-  tiers: z.array(Tier).max(3).optional(),
-  namespaces: z.array(z.string().max(253)).max(256).optional(),
-  sorter: z.enum(['drf', 'random']).optional(),
-  preemption: z
-    .object({ enabled: z.boolean().optional(), delaySeconds: z.int().min(0).max(86400).optional() })
-    .optional(),
-});
+export const RoleSpec = z
+  .object({
+    path: RolePathField.meta(
+      kube({
+        description: 'Place of the role in the role tree: eng/web is a child of eng.',
+        rules: roleIsImmutable(
+          'path',
+          'create another Role with the other path and delete this one',
+        ),
+      }),
+    ),
+    weight: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .meta(
+        kube({
+          description:
+            'Share of the role among its siblings; 1 is normal, a role of weight 3 is due three times as much.',
+          default: 1,
+        }),
+      ),
+    tiers: z
+      .array(Tier)
+      .min(1)
+      .max(3)
+      .optional()
+      .meta(
+        kube({
+          description: 'Tiers that jobs of the role may have.',
+          default: ['production', 'preemptible', 'revocable'],
+          list: 'set',
+        }),
+      ),
+    namespaces: z
+      .array(
+        patterned(
+          {
+            maxLength: 63,
+            pattern: /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+            must: 'must be the name of a namespace',
+          },
+          'Name of a namespace.',
+        ),
+      )
+      .min(1)
+      .max(256)
+      .optional()
+      .meta(
+        kube({
+          description: 'Namespaces whose jobs may use the role; all of them when left out.',
+          list: 'set',
+        }),
+      ),
+    sorter: z
+      .enum(['drf', 'random'])
+      .optional()
+      .meta(
+        kube({
+          description:
+            'How the children of the role take turns: least dominant share first, or at random by weight.',
+          default: 'drf',
+        }),
+      ),
+    preemption: z
+      .object({
+        enabled: z
+          .boolean()
+          .optional()
+          .meta(kube({ description: 'Jobs of the role may preempt others.', default: true })),
+        delaySeconds: seconds(
+          0,
+          86400,
+          'How long an instance must be pending before it may preempt.',
+        )
+          .optional()
+          .meta(kube({ default: 0 })),
+      })
+      .optional()
+      .meta(
+        kube({
+          description: 'Whether jobs of the role may take the place of others.',
+          default: {},
+        }),
+      ),
+  })
+  .describe('What the role may do.');
 
 export const RoleStatus = StatusBase.extend({
-  dominantShare: z.string().max(32).optional(),
-  guaranteed: ResourceAmounts.optional(),
-  limit: ResourceAmounts.optional(),
-  reserved: ResourceAmounts.optional(),
-  allocated: ResourceAmounts.optional(),
-  offered: ResourceAmounts.optional(),
-  used: ResourceAmounts.optional(),
-  revocable: ResourceAmounts.optional(),
-  tasks: z.int().min(0).optional(),
+  dominantShare: text(
+    32,
+    'The largest of its shares of the cluster, over all resources.',
+  ).optional(),
+  guaranteed: ResourceAmounts.optional().describe('Kept for the role by quota.'),
+  limit: ResourceAmounts.optional().describe('The role may hold at most this, by its own quota.'),
+  reserved: ResourceAmounts.optional().describe('Reserved to the role.'),
+  allocated: ResourceAmounts.optional().describe(
+    'Allocated to tasks of the role and of the roles below.',
+  ),
+  offered: ResourceAmounts.optional().describe('In offers that are not answered yet.'),
+  used: ResourceAmounts.optional().describe('What those tasks really use, measured now and then.'),
+  revocable: ResourceAmounts.optional().describe('Revocable part of what is allocated.'),
+  tasks: count('Live tasks of the role and of the roles below.').optional(),
 });
 
-export const Role = z.object({ spec: RoleSpec, status: RoleStatus.optional() });
+export const Role = z
+  .object({ spec: RoleSpec, status: bornUnobserved(RoleStatus) })
+  .describe('A place in the role tree: who is offered what, and by which weight.');

@@ -66,10 +66,8 @@ export function rootSchemaOf(entry: KindEntry): StructuralSchema {
         type: 'string',
         maxLength: 64,
       },
-      metadata: {
-        description: 'Name, labels, annotations, owners and finalizers, as for every object.',
-        type: 'object',
-      },
+      // The API server allows nothing more here, and describes it itself.
+      metadata: { type: 'object' },
       ...properties,
     },
   };

@@ -70,7 +70,7 @@ export function structuralSchemaOf(schema: z.ZodType): StructuralSchema {
     reused: 'inline',
     unrepresentable: 'throw',
   });
-  return structural(json as Json, '');
+  return structural(json, '');
 }
 
 function structural(json: Json, path: string): StructuralSchema {
