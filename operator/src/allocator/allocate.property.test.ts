@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { agentId, frameworkId, rolePath } from '../model/ids.ts';
 import { add, fits, min, type Resources, resources, subtract, sumOf } from '../model/resources.ts';
 import { allocate } from './allocate.ts';
