@@ -20,8 +20,22 @@ export const ANNOTATION = {
   /** Framework id and task id exactly as their framework wrote them. */
   frameworkId: 'mezzo.dev/framework-id',
   taskId: 'mezzo.dev/task-id',
-  /** Revocable amounts granted to the task, as a JSON object of quantities. */
-  revocable: 'mezzo.dev/revocable',
+  /** `TaskInfo.name` of an external framework's task. */
+  taskName: 'mezzo.dev/task-name',
+  /** Last step of an external framework's task whose status update has been acknowledged. */
+  acknowledged: 'mezzo.dev/acknowledged',
+  /**
+   * Non-revocable amounts of a revocable task as a JSON object of quantities. Its Pod is BestEffort and
+   * so names no request, but the ledger counts its memory.
+   */
+  resources: 'mezzo.dev/resources',
+  /** The part of the task's amounts that is charged to reservations, as a JSON object of quantities. */
+  reserved: 'mezzo.dev/reserved',
+  /** Consecutive short runs and failed runs of the instance before this one. */
+  flaps: 'mezzo.dev/flaps',
+  failures: 'mezzo.dev/failures',
+  /** Why the Pod is being deleted: kill, preempt, restart, drain; written before the deletion. */
+  intent: 'mezzo.dev/intent',
   /** Set before the deletion that evicts the task: id of the preemption record in the preemptor's status. */
   preemptedBy: 'mezzo.dev/preempted-by',
   /** Why the task is being killed; written before its deletion. */
