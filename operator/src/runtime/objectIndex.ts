@@ -1,0 +1,73 @@
+import type { KubeObject, ObjectKey } from '../ports/kubeApi.ts';
+
+/** The values under which an object is found in one index; none leaves it out. */
+export type Indexer<T> = (object: T) => readonly string[];
+
+export const cacheKey = (key: ObjectKey): string =>
+  key.namespace === undefined ? key.name : `${key.namespace}/${key.name}`;
+
+/** Objects by key and by any number of named indexes. */
+export class ObjectIndex<T extends KubeObject> {
+  readonly #objects = new Map<string, T>();
+  readonly #indexers: { readonly [name: string]: Indexer<T> };
+  readonly #indexes = new Map<string, Map<string, Map<string, T>>>();
+
+  constructor(indexers: { readonly [name: string]: Indexer<T> }) {
+    this.#indexers = indexers;
+    for (const name of Object.keys(indexers)) this.#indexes.set(name, new Map());
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  get(key: string): T | undefined {
+    return this.#objects.get(key);
+  }
+
+  entries(): IterableIterator<[string, T]> {
+    return this.#objects.entries();
+  }
+
+  values(): IterableIterator<T> {
+    return this.#objects.values();
+  }
+
+  set(key: string, object: T): void {
+    this.#unindex(key);
+    this.#objects.set(key, object);
+    for (const [name, indexer] of Object.entries(this.#indexers)) {
+      const index = this.#indexes.get(name);
+      for (const value of indexer(object)) {
+        const bucket = index?.get(value);
+        if (bucket === undefined) index?.set(value, new Map([[key, object]]));
+        else bucket.set(key, object);
+      }
+    }
+  }
+
+  delete(key: string): void {
+    this.#unindex(key);
+    this.#objects.delete(key);
+  }
+
+  /** Errors: throws for an index nobody declared, which is a bug. */
+  byIndex(name: string, value: string): readonly T[] {
+    const index = this.#indexes.get(name);
+    if (index === undefined) throw new Error(`the cache has no index "${name}"`);
+    return [...(index.get(value)?.values() ?? [])];
+  }
+
+  #unindex(key: string): void {
+    const former = this.#objects.get(key);
+    if (former === undefined) return;
+    for (const [name, indexer] of Object.entries(this.#indexers)) {
+      const index = this.#indexes.get(name);
+      for (const value of indexer(former)) {
+        const bucket = index?.get(value);
+        bucket?.delete(key);
+        if (bucket?.size === 0) index?.delete(value);
+      }
+    }
+  }
+}
