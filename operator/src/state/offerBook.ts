@@ -1,0 +1,177 @@
+import {
+  type AgentId,
+  type FrameworkId,
+  type OfferId,
+  offerId,
+  type RolePath,
+} from '../model/ids.ts';
+import type { Resources } from '../model/resources.ts';
+import { invariant } from '../model/result.ts';
+
+/** An offer that waits for its framework's answer. */
+export interface OutstandingOffer {
+  readonly id: OfferId;
+  readonly framework: FrameworkId;
+  readonly role: RolePath;
+  readonly agent: AgentId;
+  readonly resources: Resources;
+  readonly revocable: Resources;
+  readonly reserved: Resources;
+  /** The part of `resources` that was held for this framework and role. */
+  readonly fromHold: Resources;
+  readonly issuedAtMs: number;
+}
+
+/** Every offer of one leader that has not ended, and the number of the next. */
+export interface OfferBook {
+  /** Leader's epoch; offers of another epoch are unknown here, so an accept meant for a former leader is refused. */
+  readonly epoch: number;
+  readonly nextSequence: number;
+  readonly offers: ReadonlyMap<OfferId, OutstandingOffer>;
+}
+
+export type OfferEvent =
+  | { readonly kind: 'issue'; readonly offers: readonly OfferToIssue[]; readonly nowMs: number }
+  /** The framework's ACCEPT: all of `ids` or none. */
+  | { readonly kind: 'accept'; readonly framework: FrameworkId; readonly ids: readonly OfferId[] }
+  | { readonly kind: 'decline'; readonly framework: FrameworkId; readonly ids: readonly OfferId[] }
+  | { readonly kind: 'rescind'; readonly ids: readonly OfferId[] }
+  /** Ends offers issued at least `timeoutMs` ago. */
+  | { readonly kind: 'expire'; readonly nowMs: number; readonly timeoutMs: number }
+  | { readonly kind: 'removeFramework'; readonly framework: FrameworkId }
+  | { readonly kind: 'removeAgent'; readonly agent: AgentId };
+
+export type OfferToIssue = Omit<OutstandingOffer, 'id' | 'issuedAtMs'>;
+
+export type OfferEnd =
+  | 'accepted'
+  | 'declined'
+  | 'rescinded'
+  | 'expired'
+  | 'frameworkRemoved'
+  | 'agentRemoved';
+
+/** Why an id was not ended: it never was of this book or has ended, or it is somebody else's. */
+export interface RefusedOffer {
+  readonly id: OfferId;
+  readonly why: 'OfferUnknown' | 'OtherFramework' | 'OtherAgent' | 'OtherRole' | 'Repeated';
+}
+
+export interface OfferStep {
+  readonly book: OfferBook;
+  readonly issued: readonly OutstandingOffer[];
+  /** Each offer appears here once in its life. */
+  readonly ended: readonly { readonly offer: OutstandingOffer; readonly end: OfferEnd }[];
+  readonly refused: readonly RefusedOffer[];
+}
+
+export function emptyOfferBook(epoch: number): OfferBook {
+  return { epoch, nextSequence: 1, offers: new Map() };
+}
+
+/**
+ * The next book, with what began and what ended.
+ *
+ * Guarantees: ids are `<epoch>-<n>` and never used twice; an offer ends exactly once; an accept is all or nothing, and
+ * its offers are of one agent and one role.
+ * Source: Mesos `docs/scheduler-http-api.md` (ACCEPT, DECLINE) for the rules of accept and decline.
+ */
+export function stepOfferBook(book: OfferBook, event: OfferEvent): OfferStep {
+  switch (event.kind) {
+    case 'issue':
+      return issue(book, event);
+    case 'accept': {
+      const refused = acceptRefusals(book, event.framework, event.ids);
+      if (refused.length > 0) return { book, issued: [], ended: [], refused };
+      return endAll(book, event.ids, 'accepted', []);
+    }
+    case 'decline': {
+      const refused = ownershipRefusals(book, event.framework, event.ids);
+      const bad = new Set(refused.map((one) => one.id));
+      const good = new Set(event.ids.filter((id) => !bad.has(id)));
+      return endAll(book, [...good], 'declined', refused);
+    }
+    case 'rescind':
+      return endAll(
+        book,
+        [...new Set(event.ids)].filter((id) => book.offers.has(id)),
+        'rescinded',
+        [],
+      );
+    case 'expire':
+      return endWhere(book, 'expired', (one) => event.nowMs - one.issuedAtMs >= event.timeoutMs);
+    case 'removeFramework':
+      return endWhere(book, 'frameworkRemoved', (one) => one.framework === event.framework);
+    case 'removeAgent':
+      return endWhere(book, 'agentRemoved', (one) => one.agent === event.agent);
+  }
+}
+
+function issue(book: OfferBook, event: Extract<OfferEvent, { kind: 'issue' }>): OfferStep {
+  const offers = new Map(book.offers);
+  let nextSequence = book.nextSequence;
+  const issued = event.offers.map((offer): OutstandingOffer => {
+    const id = offerId(`${book.epoch}-${nextSequence}`);
+    nextSequence++;
+    return { ...offer, id, issuedAtMs: event.nowMs };
+  });
+  for (const offer of issued) {
+    invariant(!offers.has(offer.id), `offer id ${offer.id} is new`);
+    offers.set(offer.id, offer);
+  }
+  return { book: { ...book, nextSequence, offers }, issued, ended: [], refused: [] };
+}
+
+function ownershipRefusals(
+  book: OfferBook,
+  framework: FrameworkId,
+  ids: readonly OfferId[],
+): readonly RefusedOffer[] {
+  return ids.flatMap((id): RefusedOffer[] => {
+    const offer = book.offers.get(id);
+    if (offer === undefined) return [{ id, why: 'OfferUnknown' }];
+    return offer.framework === framework ? [] : [{ id, why: 'OtherFramework' }];
+  });
+}
+
+function acceptRefusals(
+  book: OfferBook,
+  framework: FrameworkId,
+  ids: readonly OfferId[],
+): readonly RefusedOffer[] {
+  const refused = ownershipRefusals(book, framework, ids);
+  if (refused.length > 0) return refused;
+  const first = ids[0] === undefined ? undefined : book.offers.get(ids[0]);
+  return ids.flatMap((id, index): RefusedOffer[] => {
+    const offer = book.offers.get(id);
+    if (ids.indexOf(id) !== index) return [{ id, why: 'Repeated' }];
+    if (offer?.agent !== first?.agent) return [{ id, why: 'OtherAgent' }];
+    if (offer?.role !== first?.role) return [{ id, why: 'OtherRole' }];
+    return [];
+  });
+}
+
+function endWhere(
+  book: OfferBook,
+  end: OfferEnd,
+  isEnding: (offer: OutstandingOffer) => boolean,
+): OfferStep {
+  const ids = [...book.offers.values()].filter(isEnding).map((offer) => offer.id);
+  return endAll(book, ids, end, []);
+}
+
+function endAll(
+  book: OfferBook,
+  ids: readonly OfferId[],
+  end: OfferEnd,
+  refused: readonly RefusedOffer[],
+): OfferStep {
+  const offers = new Map(book.offers);
+  const ended = ids.map((id) => {
+    const offer = offers.get(id);
+    invariant(offer !== undefined, `offer ${id} is outstanding when it ends`);
+    offers.delete(id);
+    return { offer, end };
+  });
+  return { book: { ...book, offers }, issued: [], ended, refused };
+}
