@@ -173,12 +173,6 @@ export class FakeApiServer {
   create(ref: ResourceRef, object: KubeObject, options: Sent = {}): KubeObject {
     const store = this.#store(ref);
     const { name, namespace } = object.metadata;
-    if (ref.namespaced !== (namespace !== undefined && namespace !== '')) {
-      throw kubeError(
-        'badRequest',
-        `${ref.kind} "${name}": namespace must ${ref.namespaced ? '' : 'not '}be set`,
-      );
-    }
     checkMetadata(ref.kind, object.metadata);
     const uid = this.#nextUid(options.dryRun === true);
     const created = newObject(store.options, object, { uid, nowMs: this.clock.nowMs() });
@@ -199,10 +193,10 @@ export class FakeApiServer {
     const store = this.#store(ref);
     const old = this.#stored(store, object.metadata);
     const rv = object.metadata.resourceVersion;
-    if ((rv === undefined || rv === '') && store.options.unconditionalUpdate !== true) {
+    if (rv === undefined || rv === '') {
       throw kubeError(
-        'invalid',
-        'metadata.resourceVersion: Invalid value: 0x0: must be specified for an update',
+        'badRequest',
+        `update of ${ref.kind} "${object.metadata.name}" needs metadata.resourceVersion`,
       );
     }
     this.#refuseStale(store, object, old);

@@ -21,10 +21,10 @@ class DirectTransport implements Transport {
     return 0;
   }
 
-  async exchange<T>({ kind, what, signal, perform }: Exchange<T>): Promise<T> {
+  async exchange<T>({ what, signal, perform }: Exchange<T>): Promise<T> {
     await Promise.resolve();
     if (signal?.aborted === true) {
-      throw kubeError(kind === 'read' ? 'unavailable' : 'unknownOutcome', `${what}: aborted`);
+      throw kubeError('unavailable', `${what}: aborted before it was sent`);
     }
     return perform();
   }

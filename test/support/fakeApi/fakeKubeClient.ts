@@ -14,6 +14,7 @@ import type {
   WriteOptions,
 } from '../../../operator/src/ports/kubeApi.ts';
 import type { FakeApiServer } from '../fakeApiServer.ts';
+import { kubeError } from './errors.ts';
 import { frozenCopy } from './json.ts';
 
 /** One request on its way: `perform` is what the server does when it arrives. */
@@ -55,7 +56,11 @@ export class FakeKubeClient implements KubeApi {
   }
 
   get<T extends KubeObject>(ref: ResourceRef, key: ObjectKey, signal?: AbortSignal): Promise<T> {
-    return this.#read(`get ${ref.plural} ${key.name}`, signal, () => this.#api.get(ref, key) as T);
+    return this.#read(
+      `get ${ref.plural} ${key.name}`,
+      signal,
+      () => this.#api.get(ref, scoped(ref, key)) as T,
+    );
   }
 
   list<T extends KubeObject>(
@@ -93,7 +98,7 @@ export class FakeKubeClient implements KubeApi {
   ): Promise<T> {
     const sent = frozenCopy(object);
     return this.#write(`create ${ref.plural} ${object.metadata.name}`, options, (how) =>
-      this.#api.create(ref, sent, how),
+      this.#api.create(ref, withScope(ref, sent), how),
     );
   }
 
@@ -104,7 +109,7 @@ export class FakeKubeClient implements KubeApi {
   ): Promise<T> {
     const sent = frozenCopy(object);
     return this.#write(`update ${ref.plural} ${object.metadata.name}`, options, (how) =>
-      this.#api.update(ref, sent, { ...how, subresource: options.subresource }),
+      this.#api.update(ref, withScope(ref, sent), { ...how, subresource: options.subresource }),
     );
   }
 
@@ -117,13 +122,13 @@ export class FakeKubeClient implements KubeApi {
   ): Promise<T> {
     const sent = frozenCopy(body);
     return this.#write(`patch ${ref.plural} ${key.name}`, options, (how) =>
-      this.#api.patch(ref, key, type, sent, { ...options, ...how }),
+      this.#api.patch(ref, scoped(ref, key), type, sent, { ...options, ...how }),
     );
   }
 
   delete(ref: ResourceRef, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     return this.#write(`delete ${ref.plural} ${key.name}`, options, (how) => {
-      this.#api.delete(ref, key, { ...options, ...how });
+      this.#api.delete(ref, scoped(ref, key), { ...options, ...how });
     });
   }
 
@@ -144,4 +149,21 @@ export class FakeKubeClient implements KubeApi {
       perform: () => perform(how) as T,
     });
   }
+}
+
+/** The key as the path of the request would carry it: a cluster-scoped kind has no place for a namespace. */
+function scoped(ref: ResourceRef, { name, namespace }: ObjectKey): ObjectKey {
+  if (!ref.namespaced) return { name };
+  if (namespace === undefined || namespace === '') {
+    throw kubeError(
+      'badRequest',
+      `${ref.kind} "${name}" needs metadata.namespace: the kind is namespaced`,
+    );
+  }
+  return { name, namespace };
+}
+
+function withScope(ref: ResourceRef, object: KubeObject): KubeObject {
+  scoped(ref, object.metadata);
+  return object;
 }

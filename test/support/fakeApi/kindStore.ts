@@ -1,5 +1,4 @@
 import type { KubeObject, WatchEvent } from '../../../operator/src/ports/kubeApi.ts';
-import { kubeError } from './errors.ts';
 import type { KindOptions } from './kinds.ts';
 import { fieldMatcher, labelMatcher, type Matches } from './selectors.ts';
 
@@ -76,10 +75,7 @@ export class KindStore {
   matcher(selection: Selection): Matches {
     const byLabel = labelMatcher(selection.labelSelector);
     const byField = fieldMatcher(selection.fieldSelector, this.options.fieldSelectors ?? {});
-    const { namespace } = selection;
-    if (namespace !== undefined && !this.options.ref.namespaced) {
-      throw kubeError('badRequest', `${this.options.ref.plural} are not namespaced`);
-    }
+    const namespace = this.options.ref.namespaced ? selection.namespace : undefined;
     return (object) =>
       (namespace === undefined || object.metadata.namespace === namespace) &&
       byLabel(object) &&

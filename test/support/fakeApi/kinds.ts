@@ -25,8 +25,6 @@ export interface KindOptions {
   /** Labels, annotations and finalizers may be written through `/status` too (built-in kinds). */
   readonly metadataThroughStatus?: boolean;
   readonly countsGenerations?: boolean;
-  /** An update without a resourceVersion is let through (built-in kinds; custom resources refuse it). */
-  readonly unconditionalUpdate?: boolean;
   /** Deletion goes through a grace period and the kubelet (Pods). */
   readonly graceful?: boolean;
   readonly fieldSelectors?: { readonly [path: string]: FieldReader };
@@ -77,7 +75,7 @@ function frozenPart(spec: Pod['spec']): unknown {
   };
 }
 
-const plain = (ref: ResourceRef): KindOptions => ({ ref, unconditionalUpdate: true });
+const plain = (ref: ResourceRef): KindOptions => ({ ref });
 
 /** The built-in kinds the operator meets. */
 export const BUILT_IN_KINDS: readonly KindOptions[] = [
@@ -86,7 +84,6 @@ export const BUILT_IN_KINDS: readonly KindOptions[] = [
     statusSubresource: true,
     metadataThroughStatus: true,
     countsGenerations: true,
-    unconditionalUpdate: true,
     graceful: true,
     fieldSelectors: {
       'spec.nodeName': field('spec', 'nodeName'),
@@ -100,9 +97,8 @@ export const BUILT_IN_KINDS: readonly KindOptions[] = [
     statusSubresource: true,
     keepsStatusOnCreate: true,
     metadataThroughStatus: true,
-    unconditionalUpdate: true,
   },
-  { ref: LEASES },
+  plain(LEASES),
   plain(CONFIG_MAPS),
   plain(SECRETS),
   plain(NAMESPACES),

@@ -115,7 +115,7 @@ export class SimulatedNetwork implements Transport {
       const { signal, kind, what } = exchange;
       const lost = kind === 'read' ? 'unavailable' : 'unknownOutcome';
       if (signal?.aborted === true) {
-        reject(kubeError(lost, `${what}: aborted`));
+        reject(kubeError('unavailable', `${what}: aborted before it was sent`));
         return;
       }
       let isSettled = false;
