@@ -1,0 +1,3 @@
+module mezzo.dev/local-cluster/assets/pause
+
+go 1.26.0
