@@ -81,6 +81,11 @@ export type PatchType = 'merge' | 'json' | 'apply';
 export interface WriteOptions {
   /** Aborts the call. An aborted write may still have happened: its error has `outcome: 'unknown'`. */
   readonly signal?: AbortSignal;
+  /**
+   * Asked at the moment the request would leave, after any wait for a turn or a connection. False: it is not sent and
+   * the call fails with `unavailable`. A check made earlier says nothing after a pause of the process.
+   */
+  readonly stillWanted?: () => boolean;
   readonly dryRun?: boolean;
   /** Acts as this user (the server checks the caller's right to impersonate). */
   readonly impersonate?: { readonly user: string; readonly groups?: readonly string[] };

@@ -29,6 +29,7 @@ export interface Call {
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly signal?: AbortSignal | undefined;
+  readonly stillWanted?: (() => boolean) | undefined;
 }
 
 export interface CallerOptions {
@@ -161,6 +162,7 @@ export class Caller {
           },
           ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
           signal,
+          stillWanted: call.stillWanted,
         },
         reader,
       );

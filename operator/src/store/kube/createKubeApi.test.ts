@@ -400,6 +400,26 @@ describe('lost replies', () => {
   });
 });
 
+describe('stillWanted', () => {
+  test('is asked when a write leaves, not when it was called', async () => {
+    const release: PromiseWithResolvers<void> = Promise.withResolvers();
+    const { api, server } = await setUp(
+      (_request, response) => void release.promise.then(() => json(response, 201, pod('a'))),
+      { concurrentWrites: 1 },
+    );
+    let wanted = true;
+    const first = api.create(PODS, pod('a'), { stillWanted: () => wanted });
+    const second = failure(api.create(PODS, pod('b'), { stillWanted: () => wanted }));
+    while (server.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    wanted = false;
+    release.resolve();
+    await first;
+    expect(await second).toMatchObject({ code: 'unavailable' });
+    expect((await second).message).toContain('no longer wanted');
+    expect(server.seen).toHaveLength(1);
+  });
+});
+
 describe('bounds', () => {
   test('no more writes run at once than allowed, and a lease overtakes them', async () => {
     let running = 0;

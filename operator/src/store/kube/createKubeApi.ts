@@ -241,6 +241,7 @@ function writeCall(
   return {
     ...callOf(verb, method, ref, path),
     signal: options.signal,
+    stillWanted: options.stillWanted,
     ...(actAs !== undefined && {
       headers: {
         'impersonate-user': actAs.user,

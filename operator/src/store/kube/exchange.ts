@@ -8,6 +8,8 @@ export interface ExchangeRequest {
   readonly headers: Readonly<Record<string, string | string[]>>;
   readonly body?: string;
   readonly signal: AbortSignal;
+  /** Asked when the request is about to be written to a socket; false: it is not. */
+  readonly stillWanted?: (() => boolean) | undefined;
 }
 
 /** Receives a reply as it arrives. What it throws ends the exchange with that error. */
@@ -88,6 +90,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#settled) {
       controller.abort(new Error('cancelled while it waited for a connection'));
+      return;
+    }
+    if (this.#request.stillWanted?.() === false) {
+      const reason = new Error('not sent: it is no longer wanted');
+      this.fail(reason);
+      controller.abort(reason);
       return;
     }
     this.#controller = controller;
