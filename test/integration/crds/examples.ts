@@ -54,7 +54,11 @@ export async function judge(api: RawApi, example: Example): Promise<Reply> {
     for (const object of objects.slice(0, -1)) {
       stored = await store(api, collection, object, stored);
     }
-    return await api.call('PUT', `${path}?dryRun=All&fieldValidation=Strict`, versioned(last, stored));
+    return await api.call(
+      'PUT',
+      `${path}?dryRun=All&fieldValidation=Strict`,
+      versioned(last, stored),
+    );
   } finally {
     await api.call('DELETE', path);
   }

@@ -25,7 +25,10 @@ export class RawApi {
           const chunks: Buffer[] = [];
           reply.on('data', (chunk: Buffer) => chunks.push(chunk));
           reply.on('end', () =>
-            resolve({ status: reply.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+            resolve({
+              status: reply.statusCode ?? 0,
+              text: Buffer.concat(chunks).toString('utf8'),
+            }),
           );
           reply.on('error', reject);
         });

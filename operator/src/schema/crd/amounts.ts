@@ -84,7 +84,6 @@ const limitRules = (limits: AmountLimits): readonly CelRule[] =>
   (['cpus', 'mem', 'disk', 'gpus'] as const).map((name) => ({
     rule: `${unlessPresent(name)} || !${amountOf(name)}.isGreaterThan(quantity('${limits[name]}'))`,
     message: `${name} must be at most ${limits[name]}; check the unit`,
-    fieldPath: `.${name}`,
   }));
 
 /** `mem: 512m` is half a byte: the classic slip of a unit. */
@@ -93,7 +92,6 @@ const byteRules: readonly CelRule[] = (['mem', 'disk'] as const).map((name) => (
     `${unlessPresent(name)} || ${amountOf(name)}.compareTo(quantity('0')) == 0 || ` +
     `!${amountOf(name)}.isLessThan(quantity('1Mi'))`,
   message: `${name} must be at least 1Mi; it counts bytes, so write 512Mi, not 512m`,
-  fieldPath: `.${name}`,
 }));
 
 const positiveRules: readonly CelRule[] = [

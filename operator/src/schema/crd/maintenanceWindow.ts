@@ -29,6 +29,10 @@ export const MaintenanceWindowSpec = z
               message:
                 'must be a time with its zone, such as 2026-11-21T15:00:00Z or 2026-11-21T16:00:00+01:00',
             },
+            {
+              rule: "!self.matches('^[0-9]{4}-(02-3|(04|06|09|11)-31)')",
+              message: 'must be a day that exists',
+            },
           ],
         }),
       ),
