@@ -1,0 +1,136 @@
+import { createSeededRng } from '../../operator/src/model/seededRng.ts';
+import type { Clock } from '../../operator/src/ports/clock.ts';
+import type { Logger } from '../../operator/src/ports/logger.ts';
+import { createKubeApi, type KubeApiClient } from '../../operator/src/store/kube/createKubeApi.ts';
+import { HttpReportSender } from './adapters/httpReportSender.ts';
+import { createNodeHostFiles } from './adapters/nodeHostFiles.ts';
+import { createPinoLogger } from './adapters/pinoLogger.ts';
+import { systemClock } from './adapters/systemClock.ts';
+import { type AgentConfig, parseConfig, usageText } from './config.ts';
+import { startAgentServer } from './http/agentServer.ts';
+import { NodeAgent } from './nodeAgent.ts';
+import { Backoff } from './report/backoff.ts';
+import { StatusPublisher } from './report/statusPublisher.ts';
+import { UsageReporter } from './report/usageReporter.ts';
+import { AgentMetrics } from './telemetry/metrics.ts';
+import { UsageSampler } from './usage/usageSampler.ts';
+
+/** Exit codes: 0 after SIGTERM or SIGINT, 1 when it could not start or broke, 2 for bad flags. */
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    process.stdout.write(`${usageText()}\n`);
+    return 0;
+  }
+  const config = parseConfig(args, process.env);
+  if (!config.ok) {
+    process.stderr.write(`mezzo-agent: ${config.refusal}\n\n${usageText()}\n`);
+    return 2;
+  }
+  await runAgent(config.value, systemClock, createPinoLogger(config.value.logLevel));
+  return 0;
+}
+
+async function runAgent(config: AgentConfig, clock: Clock, log: Logger): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = (name: string): void => {
+    log.info('stopping', { signal: name });
+    stop.abort(new Error(`stopped by ${name}`));
+  };
+  process.once('SIGTERM', onSignal);
+  process.once('SIGINT', onSignal);
+
+  const kube = createKubeApi({
+    source:
+      config.kubeconfig === undefined
+        ? { kind: 'inCluster' }
+        : { kind: 'file', path: config.kubeconfig },
+    clock,
+    log,
+    userAgent: 'mezzo-agent',
+  });
+  const sender = senderOf(config);
+  const agent = createAgent(config, { clock, log, kube, sender });
+  const server = await startAgentServer(agent, config.httpPort);
+  log.info('agent started', {
+    node: config.node,
+    httpPort: server.port,
+    cgroupRoot: config.cgroupRoot,
+    reportUrl: config.reportUrl ?? 'none',
+  });
+  try {
+    await agent.run(stop.signal);
+  } finally {
+    await server.close();
+    await sender?.close();
+    await kube.close();
+  }
+  log.info('stopped');
+}
+
+function senderOf(config: AgentConfig): HttpReportSender | undefined {
+  if (config.reportUrl === undefined) return undefined;
+  return new HttpReportSender({
+    url: config.reportUrl,
+    tokenFile: config.tokenFile,
+    caFile: config.reportCaFile,
+  });
+}
+
+function createAgent(
+  config: AgentConfig,
+  adapters: {
+    readonly clock: Clock;
+    readonly log: Logger;
+    readonly kube: KubeApiClient;
+    readonly sender: HttpReportSender | undefined;
+  },
+): NodeAgent {
+  const { clock, log, kube, sender } = adapters;
+  const { node, paths } = config;
+  const metrics = new AgentMetrics();
+  const files = createNodeHostFiles((path, code) => {
+    metrics.readFailed(code);
+    log.debug('host file not read', { path, code });
+  });
+  // Only jitter comes from it: agents that start together must not stay in step.
+  const rng = createSeededRng(`${node} ${clock.nowMs()}`);
+  const publisher = new StatusPublisher({
+    kube,
+    clock,
+    log,
+    node,
+    backoff: new Backoff(clock, rng),
+    onOutcome: (outcome) => metrics.statusWrite(outcome),
+  });
+  const reporter =
+    sender &&
+    new UsageReporter({
+      node,
+      sender,
+      log,
+      backoff: new Backoff(clock, rng),
+      onOutcome: (outcome) => metrics.report(outcome),
+    });
+  return new NodeAgent({
+    node,
+    paths,
+    intervalMs: config.intervalMs,
+    estimator: config.estimator,
+    files,
+    clock,
+    log,
+    metrics,
+    sampler: new UsageSampler(files, clock, { paths, cgroupRoot: config.cgroupRoot }),
+    publisher,
+    reporter,
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`mezzo-agent: cannot run: ${message}\n`);
+  process.exitCode = 1;
+}
