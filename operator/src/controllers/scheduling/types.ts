@@ -1,6 +1,7 @@
 import type { AgentId, FrameworkId, OfferId, RolePath, TaskId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
+import type { OutstandingOffer } from '../../state/offerBook.ts';
 
 /**
  * The seam between the allocation cycle and the frameworks it serves: Mezzo's own job scheduler and
@@ -8,18 +9,7 @@ import type { Pod } from '../../schema/kubeObjects.ts';
  */
 
 /** Resources of one agent for one role, lent to one framework until it answers or the offer ends. */
-export interface Offer {
-  readonly id: OfferId;
-  readonly framework: FrameworkId;
-  readonly role: RolePath;
-  readonly agent: AgentId;
-  /** Non-revocable amounts, reserved ones included. */
-  readonly resources: Resources;
-  readonly revocable: Resources;
-  /** The part of `resources` that comes from reservations of the role or its ancestors. */
-  readonly reserved: Resources;
-  readonly issuedAtMs: number;
-}
+export type Offer = OutstandingOffer;
 
 /** What a framework tells the allocation cycle about itself. */
 export interface FrameworkRegistration {

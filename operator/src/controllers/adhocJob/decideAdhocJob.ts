@@ -1,0 +1,196 @@
+import type { AdhocJobObject } from '../../schema/mezzoKinds.ts';
+import { decodeIndexRanges } from '../../state/indexRanges.ts';
+import {
+  countStates,
+  decideCommon,
+  describeTrouble,
+  faultCondition,
+  pendingStatus,
+  trouble,
+} from '../job/decideCommon.ts';
+import type { JobFacts, JobPlan, KillOrder } from '../job/types.ts';
+import { type ConditionValue, withCondition } from '../shared/conditions.ts';
+
+type Spec = AdhocJobObject['spec'];
+type Status = NonNullable<AdhocJobObject['status']>;
+export interface AdhocJobFacts extends JobFacts<Spec, Status> {
+  readonly startedAtMs: number | undefined;
+}
+
+/** What one AdhocJob needs now: every instance runs to completion once, failed ones are tried again. */
+export function decideAdhocJob(facts: AdhocJobFacts): JobPlan<Status> {
+  const desired = facts.spec.instances ?? 1;
+  const timedOut = hasTimedOut(facts);
+  const done = facts.status.result !== undefined || timedOut;
+  const common = decideCommon(facts, {
+    replicas: desired,
+    restart: {
+      kind: 'completion',
+      maxRetries: facts.spec.maxRetries ?? 0,
+      finished: facts.status.finished ?? '',
+      failed: facts.status.failed ?? '',
+      ...(facts.spec.parallelism === undefined ? {} : { parallelism: facts.spec.parallelism }),
+    },
+  });
+  const finished = [...decodeIndexRanges(common.slots.finished)].length;
+  const failed = [...decodeIndexRanges(common.slots.failed)].length;
+  const waiting = done ? 0 : desired - finished - failed - common.live.length;
+  const counts = {
+    desired,
+    ...countStates(common.live),
+    pending: Math.max(waiting, 0),
+    finished,
+    failed,
+  };
+  const result = facts.status.result ?? resultOf({ desired, finished, failed, timedOut });
+  const condition = succeededCondition(facts, counts, result, timedOut);
+  const status = statusOf(facts, { ...common.slots, counts, result, condition });
+  return {
+    status,
+    kills: [...common.kills, ...(timedOut ? overtime(facts) : [])],
+    releases: common.releases,
+    demand: done ? [] : common.demand,
+    condition,
+    wakeAtMs: earliest(common.slots.nextWakeMs, deadlineOf(facts), expiryOf(facts)),
+  };
+}
+
+/** When the finished job may be deleted (`ttlSecondsAfterFinished`); undefined when it stays. */
+export function expiryOf(facts: AdhocJobFacts): number | undefined {
+  const ttl = facts.spec.ttlSecondsAfterFinished;
+  const finishedAt = facts.status.finishedAt;
+  return ttl === undefined || finishedAt === undefined
+    ? undefined
+    : facts.parseTime(finishedAt) + ttl * 1000;
+}
+
+interface Counts {
+  readonly desired: number;
+  readonly running: number;
+  readonly pending: number;
+  readonly finished: number;
+  readonly failed: number;
+}
+
+function statusOf(
+  facts: AdhocJobFacts,
+  made: {
+    readonly finished: string;
+    readonly failed: string;
+    readonly counts: Counts;
+    readonly result: 'Succeeded' | 'Failed' | undefined;
+    readonly condition: ConditionValue;
+  },
+): Status {
+  const { pending: _pending, ...kept } = facts.status;
+  const nowIso = facts.isoOf(facts.nowMs);
+  const hasStarted = facts.tasks.some((task) => task.startedAtMs !== undefined);
+  return {
+    ...kept,
+    observedGeneration: facts.generation,
+    counts: made.counts,
+    finished: made.finished,
+    failed: made.failed,
+    failures: Math.max(facts.status.failures ?? 0, failuresOf(facts)),
+    ...(hasStarted && kept.startedAt === undefined ? { startedAt: nowIso } : {}),
+    ...(made.result === undefined
+      ? {}
+      : { result: made.result, finishedAt: kept.finishedAt ?? nowIso }),
+    ...(made.counts.pending === 0 || facts.stopping
+      ? {}
+      : { pending: pendingStatus(facts, made.counts.pending) }),
+    conditions: withCondition(facts.status.conditions, made.condition, facts.generation, nowIso),
+  };
+}
+
+/** Failed runs seen, over all instances: each Pod carries the count of its predecessors. */
+function failuresOf(facts: AdhocJobFacts): number {
+  const most = new Map<number, number>();
+  for (const task of facts.tasks) {
+    const failures = task.failures + (task.state.state === 'FAILED' ? 1 : 0);
+    most.set(task.instance, Math.max(most.get(task.instance) ?? 0, failures));
+  }
+  return [...most.values()].reduce((total, one) => total + one, 0);
+}
+
+function resultOf(counts: {
+  desired: number;
+  finished: number;
+  failed: number;
+  timedOut: boolean;
+}): 'Succeeded' | 'Failed' | undefined {
+  if (counts.finished >= counts.desired) return 'Succeeded';
+  if (counts.timedOut) return 'Failed';
+  return counts.finished + counts.failed >= counts.desired ? 'Failed' : undefined;
+}
+
+function deadlineOf(facts: AdhocJobFacts): number | undefined {
+  const { maxRunSeconds } = facts.spec;
+  if (
+    maxRunSeconds === undefined ||
+    facts.startedAtMs === undefined ||
+    facts.status.result !== undefined
+  )
+    return undefined;
+  return facts.startedAtMs + maxRunSeconds * 1000;
+}
+
+function hasTimedOut(facts: AdhocJobFacts): boolean {
+  const deadlineMs = deadlineOf(facts);
+  return deadlineMs !== undefined && facts.nowMs >= deadlineMs;
+}
+
+function overtime(facts: AdhocJobFacts): readonly KillOrder[] {
+  return facts.tasks
+    .filter((task) => !task.terminal && !task.deleting)
+    .map((task) => ({
+      task,
+      intent: 'kill',
+      why: `the job ran longer than spec.maxRunSeconds (${facts.spec.maxRunSeconds})`,
+    }));
+}
+
+function succeededCondition(
+  facts: AdhocJobFacts,
+  counts: Counts,
+  result: 'Succeeded' | 'Failed' | undefined,
+  timedOut: boolean,
+): ConditionValue {
+  const type = 'Succeeded';
+  const figures = `${counts.finished} of ${counts.desired} instances finished`;
+  if (result === 'Succeeded')
+    return { type, status: 'True', reason: 'AllInstancesFinished', message: figures };
+  const last = trouble(facts.tasks);
+  const detail = last === undefined ? '' : `; ${describeTrouble(last)}`;
+  if (result === 'Failed') {
+    const reason = timedOut ? 'RanTooLong' : 'InstancesFailed';
+    return {
+      type,
+      status: 'False',
+      reason,
+      message: `${figures}, ${counts.failed} failed for good${detail}`,
+    };
+  }
+  const fault = faultCondition(type, facts);
+  if (fault !== undefined) return fault;
+  const unknown = (reason: string, message: string): ConditionValue => ({
+    type,
+    status: 'Unknown',
+    reason,
+    message,
+  });
+  if (last !== undefined && !last.terminal)
+    return unknown(last.state.reason, `${figures}${detail}`);
+  if (counts.pending > 0 && counts.running === 0) {
+    return unknown(
+      'InstancesPending',
+      `${figures}, ${counts.pending} wait: ${facts.pendingReport?.summary ?? 'waiting for an offer'}`,
+    );
+  }
+  return unknown('Running', `${figures}, ${counts.running} run`);
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((ms) => ms !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

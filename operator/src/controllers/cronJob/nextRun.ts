@@ -1,0 +1,53 @@
+import { CronExpressionParser } from 'cron-parser';
+import { ok, type Result, refuse } from '../../model/result.ts';
+
+/** First time after `afterMs` (exclusive) at which a schedule fires; undefined when it never does again. */
+export type NextRun = (afterMs: number) => number | undefined;
+
+/**
+ * Reads a five-field cron expression in a time zone.
+ * Errors: a sentence that names the field at fault, for the job's condition.
+ * Source: cron-parser; fields with seconds and `H` are refused, since Kubernetes and Aurora know neither.
+ */
+export function parseSchedule(schedule: string, timeZone: string): Result<NextRun, string> {
+  if (schedule.trim().split(/\s+/).length !== 5) {
+    return refuse(
+      `spec.schedule \`${schedule}\` must have five fields: minute hour day-of-month month day-of-week`,
+    );
+  }
+  if (/[Hh](?![a-zA-Z])/.test(schedule)) {
+    return refuse(`spec.schedule \`${schedule}\` may not use H: write the minute you mean`);
+  }
+  if (!isTimeZone(timeZone)) {
+    return refuse(
+      `spec.timeZone \`${timeZone}\` is not a name of the time zone database, such as Europe/Zurich`,
+    );
+  }
+  try {
+    CronExpressionParser.parse(schedule, { tz: timeZone, currentDate: 0 });
+  } catch (error) {
+    return refuse(
+      `spec.schedule \`${schedule}\` cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return ok((afterMs) => nextAfter(schedule, timeZone, afterMs));
+}
+
+function nextAfter(schedule: string, timeZone: string, afterMs: number): number | undefined {
+  try {
+    return CronExpressionParser.parse(schedule, { tz: timeZone, currentDate: afterMs })
+      .next()
+      .getTime();
+  } catch {
+    // The library gives up on schedules that never fire (30 February).
+    return undefined;
+  }
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,90 @@
+import type { RolePath } from '../../model/ids.ts';
+import {
+  capabilitiesOf,
+  DEFAULT_ROLE,
+  type FrameworkInfo,
+  frameworkInfoFault,
+  printable,
+  rolesOf,
+} from '../../schema/mesos/framework.ts';
+import type { FrameworkProfile } from './types.ts';
+
+/** What is known of a role object that matters to a subscription. */
+export interface RoleRule {
+  /** Namespaces whose frameworks may use the role; empty: all. */
+  readonly namespaces: readonly string[];
+}
+
+export interface SubscriptionInput {
+  readonly info: FrameworkInfo;
+  readonly suppressedRoles: readonly string[];
+  readonly principal: string;
+  /** Where the framework's Pods would run. */
+  readonly namespace: string;
+  readonly namespaceForbidden: boolean;
+  readonly roles: ReadonlyMap<RolePath, RoleRule>;
+  /** The framework of the id in the call, if it has one that is known. */
+  readonly known: { readonly principal: string; readonly completed: boolean } | undefined;
+}
+
+export type SubscriptionVerdict =
+  | { readonly kind: 'refused'; readonly message: string }
+  /** Without an id: the master assigns one. */
+  | { readonly kind: 'new'; readonly profile: FrameworkProfile }
+  /** An id nobody here has seen: taken for a framework that outlived its master. */
+  | { readonly kind: 'recovered'; readonly profile: FrameworkProfile }
+  | { readonly kind: 'returning'; readonly profile: FrameworkProfile };
+
+/**
+ * Whether a framework may subscribe, as far as no review by the API server is needed.
+ * Source: Mesos `src/master/master.cpp`, `Master::subscribe`; a refusal is an ERROR event, not a status code.
+ */
+export function decideSubscription(input: SubscriptionInput): SubscriptionVerdict {
+  const message = refusalOf(input);
+  if (message !== undefined) return { kind: 'refused', message };
+  const profile = profileOf(input.info, input.principal);
+  if (input.info.id === undefined) return { kind: 'new', profile };
+  return { kind: input.known === undefined ? 'recovered' : 'returning', profile };
+}
+
+function refusalOf(input: SubscriptionInput): string | undefined {
+  const { info, known, principal } = input;
+  const fault = frameworkInfoFault(info);
+  if (fault !== undefined) return fault;
+  const roles = rolesOf(info);
+  const stray = input.suppressedRoles.find((role) => !roles.some((one) => one === role));
+  if (stray !== undefined)
+    return `Suppressed role '${printable(stray)}' is not contained in the list of roles`;
+  if (info.principal !== undefined && info.principal !== principal)
+    return `Framework principal '${printable(info.principal)}' does not match authenticated principal '${principal}'`;
+  if (known?.completed === true) return 'Framework has been removed';
+  if (known !== undefined && known.principal !== principal)
+    return `Changing framework's principal is not allowed: it is '${known.principal}', the caller is '${principal}'`;
+  if (input.namespaceForbidden)
+    return `Frameworks may not run in namespace '${input.namespace}': subscribe with a principal of another namespace`;
+  return roles.map((role) => roleRefusal(role, input)).find((one) => one !== undefined);
+}
+
+function roleRefusal(role: RolePath, input: SubscriptionInput): string | undefined {
+  const rule = input.roles.get(role);
+  if (rule === undefined) {
+    return role === DEFAULT_ROLE
+      ? undefined
+      : `Role '${role}' does not exist: ask for a Role object with spec.path '${role}'`;
+  }
+  if (rule.namespaces.length > 0 && !rule.namespaces.includes(input.namespace))
+    return `Role '${role}' is not for namespace '${input.namespace}': its spec.namespaces lists ${rule.namespaces.join(', ')}`;
+  return undefined;
+}
+
+function profileOf(info: FrameworkInfo, principal: string): FrameworkProfile {
+  const seconds = Math.max(0, info.failover_timeout ?? 0);
+  return {
+    name: info.name,
+    user: info.user,
+    principal,
+    roles: rolesOf(info),
+    capabilities: capabilitiesOf(info),
+    failoverTimeoutMs: Math.round(seconds * 1000),
+  };
+}

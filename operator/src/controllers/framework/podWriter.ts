@@ -1,0 +1,170 @@
+import { ANNOTATION, TASK_FINALIZER } from '../../model/labels.ts';
+import type { Clock } from '../../ports/clock.ts';
+import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Rng } from '../../ports/rng.ts';
+import type { CacheReader } from '../../runtime/cache.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+import { KeyedWorker } from './keyedWorker.ts';
+import { stepRank, type UpdateStep } from './podUpdates.ts';
+
+/** What shall become of one Pod; grows until it has come true, then is forgotten. */
+export interface PodWish {
+  readonly uid: string;
+  /** Step whose update has been acknowledged. */
+  readonly acknowledged?: UpdateStep;
+  readonly kill?: { readonly graceSeconds: number | undefined; readonly reason?: string };
+  /** Nobody waits for this task any more: let go of the Pod and delete it. */
+  readonly release?: true;
+}
+
+export type PodWrite =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'patch'; readonly body: unknown }
+  | { readonly kind: 'delete'; readonly graceSeconds: number | undefined };
+
+/** The next write that brings the Pod nearer to the wish: what must be readable from it first, then its deletion. */
+export function nextPodWrite(pod: Pod, wish: PodWish): PodWrite {
+  const annotations = annotationsOwed(pod, wish);
+  const letGo = wish.release === true && isHeld(pod);
+  if (!letGo && Object.keys(annotations).length === 0) return deletionOf(pod, wish);
+  const { uid, resourceVersion, finalizers = [] } = pod.metadata;
+  const left = finalizers.filter((one) => one !== TASK_FINALIZER);
+  const metadata = { uid, resourceVersion, annotations, ...(letGo ? { finalizers: left } : {}) };
+  return { kind: 'patch', body: { metadata } };
+}
+
+const isHeld = (pod: Pod): boolean => pod.metadata.finalizers?.includes(TASK_FINALIZER) ?? false;
+const isDeleting = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined;
+const hasEnded = (pod: Pod): boolean =>
+  pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+
+function annotationsOwed(pod: Pod, wish: PodWish): { readonly [key: string]: string } {
+  const owed: { [key: string]: string } = {};
+  const stored = pod.metadata.annotations ?? {};
+  const { acknowledged } = wish;
+  if (acknowledged !== undefined && stepRank(acknowledged) > stepRank(stepIn(stored)))
+    owed[ANNOTATION.acknowledged] = acknowledged;
+  const reason = wish.kill?.reason;
+  if (reason !== undefined && !isDeleting(pod) && stored[ANNOTATION.killReason] === undefined)
+    owed[ANNOTATION.killReason] = reason;
+  return owed;
+}
+
+function deletionOf(pod: Pod, wish: PodWish): PodWrite {
+  if (wish.kill === undefined && wish.release !== true) return { kind: 'none' };
+  const graceSeconds = hasEnded(pod) ? 0 : wish.kill?.graceSeconds;
+  if (!isDeleting(pod)) return { kind: 'delete', graceSeconds };
+  // A later kill may shorten the grace of an earlier one; Kubernetes takes no longer one.
+  const pendingSeconds = pod.metadata.deletionGracePeriodSeconds ?? 0;
+  const shorter = graceSeconds !== undefined && graceSeconds < pendingSeconds;
+  return shorter ? { kind: 'delete', graceSeconds } : { kind: 'none' };
+}
+
+export function stepIn(annotations: { readonly [key: string]: string }): UpdateStep | undefined {
+  const step = annotations[ANNOTATION.acknowledged];
+  return stepRank(step as UpdateStep) < 0 ? undefined : (step as UpdateStep);
+}
+
+export interface PodWriterOptions {
+  readonly kube: KubeApi;
+  readonly pods: CacheReader<Pod>;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+}
+
+/** Writes to task Pods at the same time, at the most. */
+const CONCURRENT_WRITES = 16;
+/** Writes to one Pod in one go; more means that two writers fight over it, and both shall back off. */
+const MAX_WRITES_PER_RUN = 6;
+
+/** Carries wishes to Pods through lost replies, conflicts and an API server that is away. */
+export class PodWriter {
+  readonly #options: PodWriterOptions;
+  readonly #wishes = new Map<string, PodWish>();
+  readonly #worker: KeyedWorker;
+
+  constructor(options: PodWriterOptions) {
+    this.#options = options;
+    this.#worker = new KeyedWorker({
+      ...options,
+      name: 'podWriter',
+      concurrency: CONCURRENT_WRITES,
+      work: (key) => this.#write(key),
+    });
+  }
+
+  /** Adds to what is wished of the Pod. A later acknowledged step and a shorter grace win. */
+  wish(pod: Pod, more: Omit<PodWish, 'uid'>): void {
+    const uid = pod.metadata.uid ?? '';
+    const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
+    const before = this.#wishes.get(key);
+    this.#wishes.set(key, { ...(before?.uid === uid ? before : {}), ...more, uid });
+    this.#worker.poke(key);
+  }
+
+  /** Pods with a wish that has not come true yet. */
+  get size(): number {
+    return this.#wishes.size;
+  }
+
+  stop(): void {
+    this.#worker.stop();
+  }
+
+  async #write(key: string): Promise<void> {
+    const { pods, kube } = this.#options;
+    const [namespace = '', name = ''] = key.split('/');
+    const where: ObjectKey = { namespace, name };
+    let pod = pods.get(where);
+    for (let writes = 0; writes < MAX_WRITES_PER_RUN; writes += 1) {
+      const wish = this.#wishes.get(key);
+      if (wish === undefined) return;
+      if (pod === undefined || pod.metadata.uid !== wish.uid) pod = await this.#read(where);
+      if (pod === undefined || pod.metadata.uid !== wish.uid) {
+        this.#fulfil(key, wish);
+        return;
+      }
+      const write = nextPodWrite(pod, wish);
+      if (write.kind === 'none') {
+        if (this.#fulfil(key, wish)) return;
+        continue;
+      }
+      try {
+        if (write.kind === 'delete') {
+          await this.#delete(where, wish.uid, write.graceSeconds);
+          if (this.#fulfil(key, wish)) return;
+        } else pod = await kube.patch<Pod>(PODS, where, 'merge', write.body);
+      } catch (error) {
+        if (!isKubeError(error, 'conflict', 'notFound')) throw error;
+        pod = await this.#read(where);
+      }
+    }
+    this.#worker.poke(key);
+  }
+
+  /** Forgets the wish if nothing was added to it meanwhile. */
+  #fulfil(key: string, wish: PodWish): boolean {
+    if (this.#wishes.get(key) !== wish) return false;
+    this.#wishes.delete(key);
+    return true;
+  }
+
+  async #delete(where: ObjectKey, uid: string, graceSeconds: number | undefined): Promise<void> {
+    await this.#options.kube.delete(PODS, where, {
+      uid,
+      ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
+    });
+  }
+
+  async #read(where: ObjectKey): Promise<Pod | undefined> {
+    try {
+      return await this.#options.kube.get<Pod>(PODS, where);
+    } catch (error) {
+      if (isKubeError(error, 'notFound')) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import { DEFAULT_BACKOFF } from '../../state/flapping.ts';
+import {
+  decideSlots,
+  type KillWhy,
+  type RestartPolicy,
+  type SlotsDecision,
+} from '../../state/jobSlots.ts';
+import type { ConditionValue } from '../shared/conditions.ts';
+import type { TaskView } from '../task/taskView.ts';
+import { demandOf, slotPodOf } from './decideSlotPlan.ts';
+import type { DemandSlot, JobFacts, KillOrder } from './types.ts';
+
+/** What both kinds of jobs decide alike. */
+export interface CommonPlan {
+  readonly slots: SlotsDecision;
+  readonly kills: readonly KillOrder[];
+  readonly releases: readonly TaskView[];
+  readonly demand: readonly DemandSlot[];
+  readonly live: readonly TaskView[];
+}
+
+const KILL_SENTENCES = {
+  OtherJob: 'it belongs to an earlier job of the same name',
+  Duplicate: 'another task runs the same instance',
+  Surplus: 'the job was scaled down',
+  JobStopping: 'the job is being deleted',
+  Lost: 'its agent was lost and a replacement runs',
+  InstanceDone: 'the instance has already finished',
+} as const satisfies Record<KillWhy, string>;
+
+/** Slots of a job: what to start, kill and let go. A job that is wrong starts nothing and keeps what runs. */
+export function decideCommon<Spec, Status>(
+  facts: JobFacts<Spec, Status>,
+  options: { readonly replicas: number; readonly restart: RestartPolicy },
+): CommonPlan {
+  const byUid = new Map(facts.tasks.map((task) => [task.pod.metadata.uid ?? '', task]));
+  const slots = decideSlots({
+    replicas: options.replicas,
+    jobUidHash: facts.uidHash,
+    pods: facts.tasks.map((task) => slotPodOf(task, facts.uidHash)),
+    nowMs: facts.nowMs,
+    retentionMs: facts.retentionMs,
+    restart: options.restart,
+    backoff: DEFAULT_BACKOFF,
+    jobDeleted: facts.stopping,
+  });
+  const viewOf = (pod: { readonly uid: string }): readonly TaskView[] => {
+    const task = byUid.get(pod.uid);
+    return task === undefined ? [] : [task];
+  };
+  const job = {
+    name: facts.name,
+    uidHash: facts.uidHash,
+    group: facts.group,
+    sinceMs: facts.pendingSinceMs,
+  };
+  return {
+    slots,
+    kills: slots.kill.flatMap(({ pod, why }) =>
+      viewOf(pod).map((task) => ({ task, intent: 'kill' as const, why: KILL_SENTENCES[why] })),
+    ),
+    releases: slots.release.flatMap(viewOf),
+    demand: facts.fault === undefined ? slots.pending.map((slot) => demandOf(slot, job)) : [],
+    live: facts.tasks.filter((task) => !task.terminal),
+  };
+}
+
+/** `status.pending` of a job with waiting instances. */
+export function pendingStatus<Spec, Status>(
+  facts: JobFacts<Spec, Status>,
+  waiting: number,
+): { instances: number; since: string; summary: string; heldBack?: PendingStatusRow[] } {
+  const report = facts.pendingReport;
+  return {
+    instances: waiting,
+    since: facts.isoOf(facts.pendingSinceMs),
+    summary: report?.summary ?? 'waiting for an offer',
+    ...(report === undefined ? {} : { heldBack: report.heldBack.map((row) => ({ ...row })) }),
+  };
+}
+
+interface PendingStatusRow {
+  check: string;
+  agents: number;
+  nearestAgent?: string;
+  shortfall?: { readonly [name: string]: string };
+}
+
+/** Live instances by state, for `status.counts`. */
+export function countStates(live: readonly TaskView[]): {
+  readonly assigned: number;
+  readonly starting: number;
+  readonly running: number;
+  readonly killing: number;
+} {
+  const count = (...states: readonly string[]): number =>
+    live.filter((task) => states.includes(task.state.state)).length;
+  return {
+    assigned: count('ASSIGNED'),
+    starting: count('STARTING'),
+    running: count('RUNNING'),
+    killing: count('KILLING', 'RESTARTING', 'PREEMPTING', 'DRAINING'),
+  };
+}
+
+/** Reasons of a live or ended task that a person must act on; most telling first. */
+export function trouble(tasks: readonly TaskView[]): TaskView | undefined {
+  const stuck = tasks.find((task) => !task.terminal && STUCK_REASONS.has(task.state.reason));
+  return (
+    stuck ??
+    tasks
+      .filter((task) => task.state.state === 'FAILED')
+      .toSorted(byEnd)
+      .at(-1)
+  );
+}
+
+/** Waiting reasons of a container that do not end by themselves. */
+const STUCK_REASONS: ReadonlySet<string> = new Set([
+  'ImagePullBackOff',
+  'ErrImagePull',
+  'ErrImageNeverPull',
+  'InvalidImageName',
+  'CreateContainerConfigError',
+  'CreateContainerError',
+  'RunContainerError',
+]);
+
+const byEnd = (left: TaskView, right: TaskView): number =>
+  (left.terminalAtMs ?? 0) - (right.terminalAtMs ?? 0);
+
+export function describeTrouble(task: TaskView): string {
+  const remedy = STUCK_REASONS.has(task.state.reason)
+    ? '; check spec.template.image and whether the agents can pull it'
+    : '';
+  return `instance ${task.instance} on ${task.agent}: ${task.state.reason}: ${task.state.message}${remedy}`;
+}
+
+/** The condition of a job that is not as wanted, most useful cause first; undefined when there is no fault to tell. */
+export function faultCondition<Spec, Status>(
+  type: 'Ready' | 'Succeeded',
+  facts: JobFacts<Spec, Status>,
+): ConditionValue | undefined {
+  const status = type === 'Ready' ? ('False' as const) : ('Unknown' as const);
+  if (facts.fault !== undefined) return { type, status, ...facts.fault };
+  if (facts.rejection !== undefined) return { type, status, ...facts.rejection };
+  return undefined;
+}

@@ -1,0 +1,195 @@
+import type { Clock } from '../../ports/clock.ts';
+import type { KubeApi } from '../../ports/kubeApi.ts';
+import type { WorkResult } from '../../runtime/workQueue.ts';
+import { MAINTENANCE_WINDOWS, type MaintenanceWindowObject } from '../../schema/mezzoKinds.ts';
+import { attributesOf } from '../scheduling/agents.ts';
+import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
+import type { Recorder } from '../shared/recorder.ts';
+import { writeStatus } from '../shared/statusWriter.ts';
+import { type TaskView, taskViewOf } from '../task/taskView.ts';
+import { killTask } from '../task/taskWrites.ts';
+import type { World } from '../world.ts';
+
+export interface MaintenanceOptions {
+  readonly world: World;
+  readonly kube: KubeApi;
+  readonly clock: Clock;
+  readonly recorder: Recorder;
+}
+
+export interface MaintenanceController {
+  reconcile(name: string): Promise<WorkResult>;
+  /** Agents an active window keeps free of new work. */
+  inMaintenance(): ReadonlySet<string>;
+}
+
+type AgentProgress = NonNullable<NonNullable<MaintenanceWindowObject['status']>['agents']>[number];
+
+const DRAIN_LOOK_MS = 2_000;
+/** Agents listed in one status. */
+const LISTED = 1_000;
+
+/** Freezes the agents of an active window and, in mode Drain, moves their tasks away a few agents at a time. */
+export function createMaintenanceController(options: MaintenanceOptions): MaintenanceController {
+  return {
+    inMaintenance() {
+      const nowMs = options.clock.nowMs();
+      const active = options.world.maintenanceWindows
+        .list()
+        .filter((one) => phaseOf(one, nowMs) === 'Active');
+      return new Set(active.flatMap((window) => agentsOf(options.world, window)));
+    },
+    async reconcile(name) {
+      const window = options.world.maintenanceWindows.get({ name });
+      if (window === undefined) return { kind: 'awaitChange' };
+      const nowMs = options.clock.nowMs();
+      const phase = phaseOf(window, nowMs);
+      const agents =
+        phase === 'Active'
+          ? await drainStep(options, window)
+          : idleAgents(options.world, window, phase);
+      const generation = window.metadata.generation ?? 0;
+      await writeStatus<MaintenanceWindowObject>(options.kube, MAINTENANCE_WINDOWS, window, {
+        ...window.status,
+        observedGeneration: generation,
+        phase,
+        agents: agents.slice(0, LISTED),
+        conditions: withCondition(
+          window.status?.conditions,
+          condition(window, phase, agents),
+          generation,
+          isoTime(nowMs),
+        ),
+      });
+      if (phase === 'Done') return { kind: 'awaitChange' };
+      const untilMs =
+        phase === 'Scheduled'
+          ? startOf(window) - nowMs
+          : Math.min(endOf(window) - nowMs, DRAIN_LOOK_MS);
+      return { kind: 'requeueAfter', delayMs: Math.max(untilMs, 1) };
+    },
+  };
+}
+
+const startOf = (window: MaintenanceWindowObject): number => Date.parse(window.spec.start);
+const endOf = (window: MaintenanceWindowObject): number =>
+  startOf(window) + window.spec.durationSeconds * 1000;
+
+function phaseOf(window: MaintenanceWindowObject, nowMs: number): 'Scheduled' | 'Active' | 'Done' {
+  if (nowMs < startOf(window)) return 'Scheduled';
+  return nowMs < endOf(window) ? 'Active' : 'Done';
+}
+
+function agentsOf(world: World, window: MaintenanceWindowObject): readonly string[] {
+  const { agents, selector } = window.spec;
+  return world.nodes
+    .list()
+    .filter((node) => {
+      if (agents?.includes(node.metadata.name)) return true;
+      if (selector === undefined || Object.keys(selector).length === 0) return false;
+      const labels = attributesOf(node, world.agents.get({ name: node.metadata.name }));
+      return Object.entries(selector).every(([key, value]) => labels[key] === value);
+    })
+    .map((node) => node.metadata.name)
+    .toSorted();
+}
+
+function tasksOn(world: World, agent: string): readonly TaskView[] {
+  return world.pods
+    .byIndex('node', agent)
+    .filter((pod) => pod.metadata.labels?.['mezzo.dev/framework'] !== undefined)
+    .map(taskViewOf)
+    .filter((task) => !task.terminal);
+}
+
+/** Drains at most `spec.concurrency` agents at the same time; frozen ones wait their turn. */
+async function drainStep(
+  options: MaintenanceOptions,
+  window: MaintenanceWindowObject,
+): Promise<AgentProgress[]> {
+  const progress: AgentProgress[] = [];
+  let draining = 0;
+  for (const name of agentsOf(options.world, window)) {
+    const tasks = tasksOn(options.world, name);
+    const tasksLeft = tasks.length;
+    if (window.spec.mode !== 'Drain') progress.push({ name, state: 'Frozen', tasksLeft });
+    else if (tasksLeft === 0) progress.push({ name, state: 'Drained', tasksLeft });
+    else if (draining >= (window.spec.concurrency ?? 1))
+      progress.push({ name, state: 'Frozen', tasksLeft });
+    else {
+      draining += 1;
+      for (const task of tasks.filter((one) => !one.deleting)) {
+        await killTask(options.kube, task, {
+          intent: 'drain',
+          why: `maintenance window ${window.metadata.name} drains ${name}`,
+        });
+      }
+      options.recorder.event(
+        window,
+        'Normal',
+        'AgentDraining',
+        `moving ${tasksLeft} task(s) away from ${name}`,
+      );
+      progress.push({ name, state: 'Draining', tasksLeft });
+    }
+  }
+  return progress;
+}
+
+function idleAgents(
+  world: World,
+  window: MaintenanceWindowObject,
+  phase: 'Scheduled' | 'Done',
+): AgentProgress[] {
+  const state = phase === 'Scheduled' ? ('Waiting' as const) : ('Released' as const);
+  return agentsOf(world, window).map((name) => ({
+    name,
+    state,
+    tasksLeft: tasksOn(world, name).length,
+  }));
+}
+
+function condition(
+  window: MaintenanceWindowObject,
+  phase: 'Scheduled' | 'Active' | 'Done',
+  agents: readonly AgentProgress[],
+): ConditionValue {
+  const type = 'Succeeded';
+  if (agents.length === 0) {
+    return {
+      type,
+      status: 'Unknown',
+      reason: 'NoAgents',
+      message: 'neither spec.agents nor spec.selector matches an agent',
+    };
+  }
+  if (phase === 'Scheduled')
+    return {
+      type,
+      status: 'Unknown',
+      reason: 'Scheduled',
+      message: `starts at ${window.spec.start}`,
+    };
+  if (phase === 'Done')
+    return {
+      type,
+      status: 'True',
+      reason: 'Over',
+      message: `${agents.length} agent(s) take work again`,
+    };
+  const left = agents.reduce((total, agent) => total + agent.tasksLeft, 0);
+  const done = window.spec.mode === 'Drain' && left === 0;
+  return done
+    ? {
+        type,
+        status: 'True',
+        reason: 'Drained',
+        message: `no task is left on ${agents.length} agent(s)`,
+      }
+    : {
+        type,
+        status: 'Unknown',
+        reason: 'Active',
+        message: `${agents.length} agent(s) take nothing new, ${left} task(s) run there`,
+      };
+}

@@ -1,0 +1,88 @@
+import type { z } from 'zod';
+import { agentId, rolePath } from '../../model/ids.ts';
+import type { JobKind } from '../../model/job.ts';
+import { jobKeyOf } from '../../model/job.ts';
+import type { ResourceRef } from '../../ports/kubeApi.ts';
+import type { PreemptedRecord, PreemptionRecord } from '../../schema/crd/common.ts';
+import {
+  ADHOC_JOBS,
+  type AdhocJobObject,
+  SERVICE_JOBS,
+  type ServiceJobObject,
+} from '../../schema/mezzoKinds.ts';
+import { parseResources } from '../../schema/quantity.ts';
+import type { CapacityHold } from '../job/decideMatch.ts';
+import type { World } from '../world.ts';
+
+export type Preemption = z.infer<typeof PreemptionRecord>;
+export type Preempted = z.infer<typeof PreemptedRecord>;
+export type JobObject = ServiceJobObject | AdhocJobObject;
+
+/** Records kept in one status: the newest, so that the object stays small. */
+const KEPT = 10;
+
+const OPEN: ReadonlySet<Preemption['phase']> = new Set(['Intended', 'Evicting', 'Held']);
+
+export const isOpen = (record: Preemption): boolean => OPEN.has(record.phase);
+
+/** The job behind a key, whatever its kind. */
+export function findJob(
+  world: World,
+  jobKey: string,
+): { readonly ref: ResourceRef; readonly job: JobObject } | undefined {
+  const [kind, namespace = '', name = ''] = jobKey.split('/');
+  if (kind === 'ServiceJob') {
+    const job = world.serviceJobs.get({ namespace, name });
+    return job === undefined ? undefined : { ref: SERVICE_JOBS, job };
+  }
+  const job = kind === 'AdhocJob' ? world.adhocJobs.get({ namespace, name }) : undefined;
+  return job === undefined ? undefined : { ref: ADHOC_JOBS, job };
+}
+
+/** Every job with its key. */
+export function allJobs(
+  world: World,
+): readonly { readonly key: string; readonly job: JobObject }[] {
+  const keyed = (kind: JobKind) => (job: JobObject) => ({
+    key: jobKeyOf(kind, job.metadata.namespace ?? '', job.metadata.name),
+    job,
+  });
+  return [
+    ...world.serviceJobs.list().map(keyed('ServiceJob')),
+    ...world.adhocJobs.list().map(keyed('AdhocJob')),
+  ];
+}
+
+/** Capacity that open preemptions keep for their instances; read from the objects, so it survives a restart. */
+export function holdsOf(world: World): readonly CapacityHold[] {
+  return allJobs(world).flatMap(({ key, job }) =>
+    (job.status?.preemptions ?? []).filter(isOpen).map((record) => ({
+      agent: agentId(record.agent),
+      role: rolePath(job.spec.role),
+      jobKey: key,
+      instance: record.instance,
+      resources: parseResources(record.resources),
+    })),
+  );
+}
+
+/** The list with `record` added or replaced by id, open ones always kept, ended ones only as far as there is room. */
+export function withRecord(
+  records: readonly Preemption[] | undefined,
+  record: Preemption,
+): Preemption[] {
+  const others = (records ?? []).filter((one) => one.id !== record.id);
+  const all = [...others, record];
+  const surplus = all.length - KEPT;
+  if (surplus <= 0) return all;
+  const dropped = new Set(all.filter((one) => !isOpen(one)).slice(0, surplus));
+  return all.filter((one) => !dropped.has(one)).slice(-KEPT);
+}
+
+export function withPreempted(
+  records: readonly Preempted[] | undefined,
+  record: Preempted,
+): Preempted[] {
+  if (records?.some((one) => one.id === record.id && one.pod === record.pod)) return [...records];
+  return [...(records ?? []), record].slice(-KEPT);
+}

@@ -1,0 +1,68 @@
+import type { RoleSpec } from '../../allocator/types.ts';
+import { type RolePath, rolePath } from '../../model/ids.ts';
+import type { Resources } from '../../model/resources.ts';
+import type { QuotaObject, RoleObject } from '../../schema/mezzoKinds.ts';
+import { parseQuantity, parseResources } from '../../schema/quantity.ts';
+
+/** Roles and quotas joined by path: what the allocator obeys. */
+export interface RoleTable {
+  readonly specs: readonly RoleSpec[];
+  readonly roleOf: ReadonlyMap<RolePath, RoleObject>;
+  readonly quotaOf: ReadonlyMap<RolePath, QuotaObject>;
+  /** Objects that lost to an older one for the same path, by name; they have no effect and say so. */
+  readonly shadowed: ReadonlyMap<string, string>;
+}
+
+/** The role everybody may use: it exists without an object, with weight 1 and no quota. */
+export const DEFAULT_ROLE: RolePath = rolePath('*');
+
+/** Where two objects claim one path the older one holds, and the name decides between equals. */
+export function roleTableOf(
+  roles: readonly RoleObject[],
+  quotas: readonly QuotaObject[],
+): RoleTable {
+  const shadowed = new Map<string, string>();
+  const roleOf = firstByPath(roles, (role) => role.spec.path, 'Role', shadowed);
+  const quotaOf = firstByPath(quotas, (quota) => quota.spec.role, 'Quota', shadowed);
+  const paths = new Set<RolePath>([DEFAULT_ROLE, ...roleOf.keys(), ...quotaOf.keys()]);
+  const specs = [...paths].toSorted().map((path) => ({
+    path,
+    weightMilli: (roleOf.get(path)?.spec.weight ?? 1) * 1000,
+    guarantees: parseResources(quotaOf.get(path)?.spec.guarantees),
+    limits: parseLimits(quotaOf.get(path)?.spec.limits),
+  }));
+  return { specs, roleOf, quotaOf, shadowed };
+}
+
+function firstByPath<T extends RoleObject | QuotaObject>(
+  objects: readonly T[],
+  pathOf: (object: T) => string,
+  kind: string,
+  shadowed: Map<string, string>,
+): Map<RolePath, T> {
+  const winners = new Map<RolePath, T>();
+  for (const object of objects.toSorted(byAge)) {
+    if (object.metadata.deletionTimestamp !== undefined) continue;
+    const path = rolePath(pathOf(object));
+    const winner = winners.get(path);
+    if (winner === undefined) winners.set(path, object);
+    else shadowed.set(`${kind}/${object.metadata.name}`, winner.metadata.name);
+  }
+  return winners;
+}
+
+function byAge(left: RoleObject | QuotaObject, right: RoleObject | QuotaObject): number {
+  const leftKey = `${left.metadata.creationTimestamp ?? ''} ${left.metadata.name}`;
+  const rightKey = `${right.metadata.creationTimestamp ?? ''} ${right.metadata.name}`;
+  return leftKey < rightKey ? -1 : 1;
+}
+
+/** Unlike amounts, a limit of zero means something: none of it. */
+function parseLimits(limits: { readonly [name: string]: string | number } | undefined): Resources {
+  const parsed: { [name: string]: number } = {};
+  for (const [name, text] of Object.entries(limits ?? {})) {
+    const amount = parseQuantity(name, text);
+    if (amount !== undefined) parsed[name] = amount;
+  }
+  return parsed;
+}

@@ -1,0 +1,117 @@
+import type {
+  AgentReservation,
+  Allocation,
+  AllocationCount,
+  AllocatorFramework,
+  AllocatorSnapshot,
+  OfferFilter,
+} from '../../allocator/types.ts';
+import { agentId, JOBS_FRAMEWORK } from '../../model/ids.ts';
+import { NO_RESOURCES } from '../../model/resources.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+import type { OutstandingOffer } from '../../state/offerBook.ts';
+import type { CapacityHold } from '../job/decideMatch.ts';
+import { roleTableOf } from '../role/roleTable.ts';
+import type { TaskView } from '../task/taskView.ts';
+import type { World } from '../world.ts';
+import { allocatorAgentOf } from './agents.ts';
+import { type Ledger, ledgerOf } from './ledger.ts';
+
+export interface SnapshotInput {
+  readonly world: World;
+  /** Pods being created. */
+  readonly assumed: readonly Pod[];
+  readonly offers: Iterable<OutstandingOffer>;
+  readonly holds: readonly CapacityHold[];
+  readonly reservations: ReadonlyMap<string, readonly AgentReservation[]>;
+  /** Agents a maintenance window keeps free of new work. */
+  readonly inMaintenance: ReadonlySet<string>;
+  readonly frameworks: readonly AllocatorFramework[];
+  readonly filters: readonly OfferFilter[];
+  readonly counts: readonly AllocationCount[];
+  readonly nowMs: number;
+}
+
+export interface GatheredSnapshot {
+  readonly snapshot: AllocatorSnapshot;
+  readonly ledger: Ledger;
+}
+
+/** Reads the caches and the offers in memory into what one allocation cycle looks at. */
+export function gatherSnapshot(input: SnapshotInput): GatheredSnapshot {
+  const { world } = input;
+  const ledger = ledgerOf(world.pods.list(), input.assumed);
+  const agents = world.nodes.list().map((node) =>
+    allocatorAgentOf({
+      node,
+      agent: world.agents.get({ name: node.metadata.name }),
+      ledger,
+      reservations: input.reservations.get(node.metadata.name) ?? [],
+      inMaintenance: input.inMaintenance.has(node.metadata.name),
+      nowMs: input.nowMs,
+    }),
+  );
+  const roles = roleTableOf(world.roles.list(), world.quotas.list()).specs;
+  const allocations = [
+    ...ledger.tasks.map(taskAllocation),
+    ...[...input.offers].map(offerAllocation),
+    ...openHolds(input.holds, ledger.tasks).map(holdAllocation),
+  ];
+  return {
+    ledger,
+    snapshot: {
+      agents,
+      roles,
+      frameworks: input.frameworks,
+      allocations,
+      filters: input.filters,
+      counts: input.counts,
+    },
+  };
+}
+
+/** Holds whose instance does not run yet; once it does, its Pod counts and the hold is spent. */
+export function openHolds(
+  holds: readonly CapacityHold[],
+  tasks: readonly TaskView[],
+): readonly CapacityHold[] {
+  if (holds.length === 0) return holds;
+  const running = new Set(tasks.map((task) => `${task.jobKey ?? ''}#${task.instance}`));
+  return holds.filter((hold) => !running.has(`${hold.jobKey}#${hold.instance}`));
+}
+
+function taskAllocation(task: TaskView): Allocation {
+  return {
+    agent: task.agent,
+    framework: task.framework,
+    role: task.role,
+    resources: task.resources,
+    revocable: task.revocable,
+    reserved: task.reserved,
+    kind: 'task',
+  };
+}
+
+function offerAllocation(offer: OutstandingOffer): Allocation {
+  return {
+    agent: offer.agent,
+    framework: offer.framework,
+    role: offer.role,
+    resources: offer.resources,
+    revocable: offer.revocable,
+    reserved: offer.reserved,
+    fromHold: offer.fromHold,
+    kind: 'offer',
+  };
+}
+
+function holdAllocation(hold: CapacityHold): Allocation {
+  return {
+    agent: agentId(hold.agent),
+    framework: JOBS_FRAMEWORK,
+    role: hold.role,
+    resources: hold.resources,
+    revocable: NO_RESOURCES,
+    kind: 'hold',
+  };
+}

@@ -1,0 +1,155 @@
+import type { TaskId } from '../../model/ids.ts';
+import { ANNOTATION, LABEL } from '../../model/labels.ts';
+import { type Clock, sleep } from '../../ports/clock.ts';
+import { isKubeError, type KubeApi } from '../../ports/kubeApi.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { toOperatorError } from '../../runtime/errors.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+import type { LaunchFailure } from '../scheduling/types.ts';
+
+export interface Launch {
+  readonly task: TaskId;
+  /** Complete, `spec.nodeName` included. */
+  readonly pod: Pod;
+  readonly impersonate?: string | undefined;
+}
+
+export type LaunchResult =
+  | { readonly kind: 'created'; readonly pod: Pod }
+  | { readonly kind: 'failed'; readonly failure: LaunchFailure }
+  /** This process may no longer write; whether the Pod exists is for the next leader to see. */
+  | { readonly kind: 'stopped' };
+
+export interface Launcher {
+  launch(launch: Launch, done: (result: LaunchResult) => void): void;
+  /** Pods whose creation is under way or whose outcome is unknown; the ledger counts them. */
+  assumed(): readonly Pod[];
+}
+
+export interface LauncherOptions {
+  readonly kube: KubeApi;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly epoch: () => number;
+  readonly signal: AbortSignal;
+}
+
+const RETRY_BASE_MS = 200;
+const RETRY_MAX_MS = 5_000;
+/** An API server that refuses to answer for this long costs the launch; its resources are offered again. */
+const UNAVAILABLE_LIMIT_MS = 30_000;
+
+/**
+ * Creates task Pods. Each is created under a name that follows from the decision, so asking again after a lost reply
+ * cannot make a second one: the outcome is always found out, never assumed.
+ */
+export function createLauncher(options: LauncherOptions): Launcher {
+  const assumed = new Map<string, Pod>();
+  return {
+    launch(launch, done) {
+      const pod = stamped(launch.pod, options.epoch());
+      const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
+      assumed.set(key, pod);
+      const settle = (result: LaunchResult): void => {
+        if (result.kind !== 'stopped') assumed.delete(key);
+        done(result);
+      };
+      attempt(options, { ...launch, pod }).then(settle, (error: unknown) => {
+        options.log.error('launch ended by a bug', { pod: key, error });
+        settle({ kind: 'failed', failure: { reason: 'Unavailable', message: String(error) } });
+      });
+    },
+    assumed: () => [...assumed.values()],
+  };
+}
+
+function stamped(pod: Pod, epoch: number): Pod {
+  const annotations = { ...pod.metadata.annotations, [ANNOTATION.epoch]: String(epoch) };
+  return { ...pod, metadata: { ...pod.metadata, annotations } };
+}
+
+async function attempt(options: LauncherOptions, launch: Launch): Promise<LaunchResult> {
+  const startedMs = options.clock.monotonicMs();
+  let delayMs = RETRY_BASE_MS;
+  let inDoubt = false;
+  for (;;) {
+    const outcome = await tryOnce(options, launch);
+    if (outcome.kind !== 'again') return outcome;
+    inDoubt ||= outcome.inDoubt;
+    const waitedMs = options.clock.monotonicMs() - startedMs;
+    if (!inDoubt && waitedMs > UNAVAILABLE_LIMIT_MS) {
+      return { kind: 'failed', failure: { reason: 'Unavailable', message: outcome.message } };
+    }
+    try {
+      await sleep(options.clock, delayMs, options.signal);
+    } catch {
+      return { kind: 'stopped' };
+    }
+    delayMs = Math.min(delayMs * 2, RETRY_MAX_MS);
+  }
+}
+
+type Attempt =
+  | LaunchResult
+  | { readonly kind: 'again'; readonly inDoubt: boolean; readonly message: string };
+
+async function tryOnce({ kube, signal }: LauncherOptions, launch: Launch): Promise<Attempt> {
+  if (signal.aborted) return { kind: 'stopped' };
+  try {
+    const impersonate =
+      launch.impersonate === undefined ? {} : { impersonate: { user: launch.impersonate } };
+    return { kind: 'created', pod: await kube.create(PODS, launch.pod, impersonate) };
+  } catch (error) {
+    if (isKubeError(error, 'alreadyExists')) return await adopt(kube, launch);
+    return verdictOf(error);
+  }
+}
+
+/** The name is taken. By the same slot: it is ours (a lost reply, or a former leader). By anything else: a refusal. */
+async function adopt(kube: KubeApi, launch: Launch): Promise<Attempt> {
+  try {
+    const { namespace, name } = launch.pod.metadata;
+    const found = await kube.get<Pod>(PODS, {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+    });
+    if (isSameSlot(found, launch.pod)) return { kind: 'created', pod: found };
+    const message = `a Pod named ${name} exists in namespace ${namespace} and is not this task's; delete or rename it`;
+    return { kind: 'failed', failure: { reason: 'AlreadyExists', message } };
+  } catch (error) {
+    if (isKubeError(error, 'notFound'))
+      return { kind: 'again', inDoubt: true, message: error.message };
+    return verdictOf(error);
+  }
+}
+
+function isSameSlot(found: Pod, wanted: Pod): boolean {
+  const of = (pod: Pod): string =>
+    [LABEL.framework, LABEL.jobUid, LABEL.instance, LABEL.generation]
+      .map((label) => pod.metadata.labels?.[label] ?? '')
+      .concat(pod.metadata.annotations?.[ANNOTATION.taskId] ?? '')
+      .join('|');
+  return of(found) === of(wanted);
+}
+
+function verdictOf(error: unknown): Attempt {
+  const known = toOperatorError(error);
+  if (known.code === 'notLeader') return { kind: 'stopped' };
+  if (!isKubeError(error)) {
+    return { kind: 'failed', failure: { reason: 'Unavailable', message: known.message } };
+  }
+  switch (error.code) {
+    case 'forbidden':
+    case 'unauthorized':
+      return { kind: 'failed', failure: { reason: 'Forbidden', message: error.message } };
+    case 'invalid':
+    case 'badRequest':
+    case 'notFound':
+      return { kind: 'failed', failure: { reason: 'Invalid', message: error.message } };
+    case 'unknownOutcome':
+      return { kind: 'again', inDoubt: true, message: error.message };
+    default:
+      return { kind: 'again', inDoubt: false, message: error.message };
+  }
+}

@@ -1,0 +1,226 @@
+import {
+  type AgentId,
+  agentId,
+  type FrameworkId,
+  frameworkId,
+  type RolePath,
+  rolePath,
+  type TaskId,
+  taskId,
+} from '../../model/ids.ts';
+import { ANNOTATION, LABEL, TASK_FINALIZER } from '../../model/labels.ts';
+import { add, max, type Resources, resources, sumOf } from '../../model/resources.ts';
+import type { ContainerStatus, Pod } from '../../schema/kubeObjects.ts';
+import { parseResources, resourcesFromKube } from '../../schema/quantity.ts';
+import { type PodTaskState, type PodView, taskStateOf } from '../../state/podState.ts';
+import { isTerminal } from '../../state/taskState.ts';
+
+export type TaskTier = 'production' | 'preemptible' | 'revocable';
+
+/** Extended resources under which a node publishes revocable capacity, in milli-CPU and bytes. */
+export const REVOCABLE_CPU = 'mezzo.dev/revocable-cpu';
+export const REVOCABLE_MEMORY = 'mezzo.dev/revocable-memory';
+
+/** A Pod of Mezzo read once: everything the controllers and the ledger ask of a task. */
+export interface TaskView {
+  readonly pod: Pod;
+  /** `namespace/name` of the Pod. */
+  readonly key: string;
+  readonly task: TaskId;
+  readonly agent: AgentId;
+  readonly framework: FrameworkId;
+  readonly role: RolePath;
+  readonly tier: TaskTier;
+  readonly priority: number;
+  readonly resources: Resources;
+  readonly revocable: Resources;
+  /** The part of `resources` that is charged to reservations. */
+  readonly reserved: Resources;
+  readonly flaps: number;
+  readonly failures: number;
+  readonly jobUid: string | undefined;
+  /** `kind/namespace/name`; undefined for tasks of external frameworks. */
+  readonly jobKey: string | undefined;
+  readonly instance: number;
+  readonly generation: number;
+  readonly templateHash: string;
+  readonly state: PodTaskState;
+  /** Nothing of it runs any more: its resources are free. */
+  readonly terminal: boolean;
+  readonly deleting: boolean;
+  readonly held: boolean;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | undefined;
+  readonly terminalAtMs: number | undefined;
+}
+
+const views = new WeakMap<Pod, TaskView>();
+
+/** True for Pods Mezzo made: they carry its framework label. Others are foreign: counted, never touched. */
+export function isTaskPod(pod: Pod): boolean {
+  return pod.metadata.labels?.[LABEL.framework] !== undefined;
+}
+
+/** The task a Pod of Mezzo stands for. Objects are immutable, so each is read once. */
+export function taskViewOf(pod: Pod): TaskView {
+  const known = views.get(pod);
+  if (known) return known;
+  const view = readTask(pod);
+  views.set(pod, view);
+  return view;
+}
+
+function readTask(pod: Pod): TaskView {
+  const labels = pod.metadata.labels ?? {};
+  const annotations = pod.metadata.annotations ?? {};
+  const amounts = taskAmounts(pod);
+  const view = podViewOf(pod);
+  const state = taskStateOf(view);
+  const terminal = isTerminal(state.state);
+  const jobName = labels[LABEL.job];
+  return {
+    pod,
+    key: `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`,
+    task: taskId(annotations[ANNOTATION.taskId] ?? pod.metadata.name),
+    agent: agentId(pod.spec.nodeName ?? ''),
+    framework: frameworkId(annotations[ANNOTATION.frameworkId] ?? labels[LABEL.framework] ?? ''),
+    role: rolePath(annotations[ANNOTATION.rolePath] ?? labels[LABEL.role] ?? '*'),
+    tier: tierOf(labels[LABEL.tier]),
+    priority: Number(annotations[ANNOTATION.priority] ?? 0) || 0,
+    resources: amounts.resources,
+    revocable: amounts.revocable,
+    reserved: parseAnnotation(annotations[ANNOTATION.reserved]),
+    flaps: Number(annotations[ANNOTATION.flaps] ?? 0) || 0,
+    failures: Number(annotations[ANNOTATION.failures] ?? 0) || 0,
+    jobUid: labels[LABEL.jobUid],
+    jobKey:
+      jobName === undefined
+        ? undefined
+        : `${labels[LABEL.jobKind] ?? ''}/${pod.metadata.namespace ?? ''}/${jobName}`,
+    instance: Number(labels[LABEL.instance] ?? 0) || 0,
+    generation: Number(labels[LABEL.generation] ?? 0) || 0,
+    templateHash: labels[LABEL.templateHash] ?? '',
+    state,
+    terminal,
+    deleting: pod.metadata.deletionTimestamp !== undefined,
+    held: pod.metadata.finalizers?.includes(TASK_FINALIZER) ?? false,
+    createdAtMs: timeOf(pod.metadata.creationTimestamp) ?? 0,
+    startedAtMs: timeOf(pod.status?.startTime),
+    terminalAtMs: terminal ? terminalTime(pod, view) : undefined,
+  };
+}
+
+/**
+ * What the Pod takes on its node: the larger of the sum of its containers and its largest init container, plus overhead.
+ * Source: Kubernetes scheduler, effective request of a Pod.
+ */
+export function podRequests(pod: Pod): Resources {
+  const requestOf = (container: {
+    resources?: Pod['spec']['containers'][number]['resources'];
+  }): Resources => resourcesFromKube(container.resources?.requests ?? container.resources?.limits);
+  const sidecars = (pod.spec.initContainers ?? []).filter((one) => one.restartPolicy === 'Always');
+  const inits = (pod.spec.initContainers ?? []).filter((one) => one.restartPolicy !== 'Always');
+  const running = sumOf([...pod.spec.containers, ...sidecars].map(requestOf));
+  const starting = inits.map(requestOf).reduce(max, {});
+  return add(max(running, starting), resourcesFromKube(pod.spec.overhead));
+}
+
+/** Amounts a task holds: its requests, or for a revocable task (BestEffort, without requests) its annotation. */
+function taskAmounts(pod: Pod): { resources: Resources; revocable: Resources } {
+  const requested = splitRevocable(podRequests(pod));
+  const annotated = pod.metadata.annotations?.[ANNOTATION.resources];
+  if (annotated === undefined) return requested;
+  return { ...requested, resources: add(requested.resources, parseAnnotation(annotated)) };
+}
+
+/** An annotation somebody edited into nonsense counts as nothing; the Pod's own requests still count. */
+function parseAnnotation(text: string | undefined): Resources {
+  if (text === undefined) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    return value !== null && typeof value === 'object'
+      ? parseResources(value as { [name: string]: string })
+      : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Takes the revocable extended resources out of the plain amounts and gives them their Mesos names. */
+export function splitRevocable(amounts: Resources): { resources: Resources; revocable: Resources } {
+  const { [REVOCABLE_CPU]: cpu, [REVOCABLE_MEMORY]: memory, ...plain } = amounts;
+  // Extended resources are whole numbers; one unit of revocable CPU is one milli-CPU, of memory one byte.
+  return {
+    resources: resources(plain),
+    revocable: resources({ cpus: (cpu ?? 0) / 1000, mem: (memory ?? 0) / 1000 }),
+  };
+}
+
+function tierOf(label: string | undefined): TaskTier {
+  return label === 'production' || label === 'revocable' ? label : 'preemptible';
+}
+
+export function timeOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+function terminalTime(pod: Pod, view: PodView): number {
+  return (
+    view.finishedAtMs ??
+    view.deletionTimestampMs ??
+    timeOf(pod.status?.startTime) ??
+    timeOf(pod.metadata.creationTimestamp) ??
+    0
+  );
+}
+
+function lastEnded(statuses: readonly ContainerStatus[]): ContainerStatus['state'] {
+  let last: ContainerStatus['state'];
+  let lastMs = -1;
+  for (const { state } of statuses) {
+    const endedMs = timeOf(state?.terminated?.finishedAt) ?? 0;
+    if (state?.terminated && endedMs > lastMs) {
+      last = state;
+      lastMs = endedMs;
+    }
+  }
+  return last;
+}
+
+/** Reduces a Pod to the facts that decide its task's state. */
+export function podViewOf(pod: Pod): PodView {
+  const statuses = [
+    ...(pod.status?.initContainerStatuses ?? []),
+    ...(pod.status?.containerStatuses ?? []),
+  ];
+  const waiting = statuses.find((one) => one.state?.waiting)?.state?.waiting;
+  const ended = lastEnded(statuses)?.terminated;
+  const deletionMs = timeOf(pod.metadata.deletionTimestamp);
+  return {
+    phase: pod.status?.phase ?? 'Pending',
+    ready:
+      pod.status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') ?? false,
+    containersStarted: statuses.some((one) => one.state?.running || one.state?.terminated),
+    annotations: pod.metadata.annotations ?? {},
+    ...(deletionMs === undefined ? {} : { deletionTimestampMs: deletionMs }),
+    ...(pod.metadata.deletionGracePeriodSeconds === undefined
+      ? {}
+      : { deletionGracePeriodMs: pod.metadata.deletionGracePeriodSeconds * 1000 }),
+    ...optional('waitingReason', waiting?.reason),
+    ...optional('waitingMessage', waiting?.message),
+    ...optional('exitCode', ended?.exitCode),
+    ...optional('terminatedReason', ended?.reason),
+    ...optional('finishedAtMs', timeOf(ended?.finishedAt)),
+    ...optional('podReason', pod.status?.reason),
+    ...optional('podMessage', pod.status?.message),
+  };
+}
+
+function optional<Key extends string, Value>(
+  key: Key,
+  value: Value | undefined,
+): { [K in Key]?: Value } {
+  return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value };
+}

@@ -1,0 +1,74 @@
+import { ANNOTATION, TASK_FINALIZER } from '../../model/labels.ts';
+import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+import type { Intent } from '../../state/podState.ts';
+import type { TaskView } from './taskView.ts';
+
+const keyOf = (pod: Pod): ObjectKey => ({
+  name: pod.metadata.name,
+  ...(pod.metadata.namespace === undefined ? {} : { namespace: pod.metadata.namespace }),
+});
+
+/**
+ * Stops a task: first says why on its Pod, then deletes it. Only the Pod the decision was about is touched
+ * (uid precondition); one that is already gone is success.
+ */
+export async function killTask(
+  kube: KubeApi,
+  task: TaskView,
+  order: {
+    readonly intent: Intent;
+    readonly why: string;
+    readonly annotations?: { readonly [key: string]: string };
+    readonly graceSeconds?: number;
+  },
+): Promise<void> {
+  const { uid, resourceVersion } = task.pod.metadata;
+  const annotations = {
+    [ANNOTATION.intent]: order.intent,
+    [ANNOTATION.killReason]: order.why,
+    ...order.annotations,
+  };
+  try {
+    await kube.patch(PODS, keyOf(task.pod), 'merge', {
+      metadata: { uid, resourceVersion, annotations },
+    });
+    await kube.delete(PODS, keyOf(task.pod), {
+      ...(uid === undefined ? {} : { uid }),
+      ...(order.graceSeconds === undefined ? {} : { gracePeriodSeconds: order.graceSeconds }),
+    });
+  } catch (error) {
+    if (!isGoneOrOther(error)) throw error;
+  }
+}
+
+/** Lets a dead Pod go: its end is recorded. Deletes it first, so that it vanishes with its finalizer. */
+export async function releaseTask(kube: KubeApi, pod: Pod): Promise<void> {
+  const { uid } = pod.metadata;
+  try {
+    if (pod.metadata.deletionTimestamp === undefined) {
+      await kube.delete(PODS, keyOf(pod), {
+        ...(uid === undefined ? {} : { uid }),
+        gracePeriodSeconds: 0,
+      });
+    }
+    const index = pod.metadata.finalizers?.indexOf(TASK_FINALIZER) ?? -1;
+    if (index < 0) return;
+    await kube.patch(PODS, keyOf(pod), 'json', [
+      { op: 'test', path: '/metadata/uid', value: uid },
+      { op: 'test', path: `/metadata/finalizers/${index}`, value: TASK_FINALIZER },
+      { op: 'remove', path: `/metadata/finalizers/${index}` },
+    ]);
+  } catch (error) {
+    if (!isGoneOrOther(error)) throw error;
+  }
+}
+
+/** The Pod is gone, or another one has its name: nothing is left to do for this one. */
+function isGoneOrOther(error: unknown): boolean {
+  return (
+    isKubeError(error, 'notFound') ||
+    (isKubeError(error, 'conflict') && /uid|UID/.test(error.message))
+  );
+}
