@@ -73,7 +73,8 @@ function matchesHiddenLock() {
 function isAlive(pid) {
   try {
     process.kill(pid, 0);
-    return true;
+    const stat = `/proc/${pid}/stat`; // a zombie still answers signals, but holds nothing
+    return !(existsSync(stat) && /\) Z /.test(readFileSync(stat, 'utf8')));
   } catch (error) {
     return error.code === 'EPERM';
   }

@@ -1,6 +1,7 @@
 import { mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processStartTime } from './processTable.ts';
 
 const POLL_MS = 200;
 /** A lock file without a pid in it is being written; after this long its writer died. */
@@ -67,11 +68,6 @@ async function dropIfDead(path: string): Promise<number | undefined> {
   return undefined;
 }
 
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+function isAlive(pid: number): boolean {
+  return processStartTime(pid) !== undefined;
 }

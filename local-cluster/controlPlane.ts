@@ -1,0 +1,161 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startApiServer } from './apiServer.ts';
+import { ensureAssets } from './assets/ensure.ts';
+import type { AssetOptions } from './assets/types.ts';
+import { type ClusterPki, createClusterPki } from './clusterPki.ts';
+import { startEtcd } from './etcd.ts';
+import { kubeconfig } from './kubeconfig.ts';
+import { freePorts } from './support/freePorts.ts';
+import { type Lifetime, type ManagedProcess, startProcess } from './support/managedProcess.ts';
+
+export interface ControlPlaneOptions {
+  /** State folder: certificates, kubeconfig, etcd's data, logs, pid files. Emptied of an earlier cluster. */
+  readonly dir: string;
+  /** Whether service accounts, garbage collection and node health are wanted (default: yes). */
+  readonly controllerManager?: boolean;
+  /** `parent` (default): everything dies with this process. */
+  readonly lifetime?: Lifetime;
+  /** Address that nodes and Pods reach the API server at; also listens there when it is not loopback. */
+  readonly advertiseAddress?: string;
+  readonly serviceCidr?: string;
+  readonly assets?: AssetOptions;
+  /** Further flags of kube-apiserver, e.g. `--max-requests-inflight=5`. */
+  readonly apiServerArgs?: readonly string[];
+  readonly controllerManagerArgs?: readonly string[];
+}
+
+export interface ControlPlane {
+  readonly dir: string;
+  readonly url: string;
+  readonly port: number;
+  readonly advertiseAddress: string;
+  readonly serviceCidr: string;
+  readonly kubeconfigPath: string;
+  /** The administrator's kubeconfig as text. */
+  readonly kubeconfig: string;
+  readonly pki: ClusterPki;
+  readonly lifetime: Lifetime;
+  /** Name → process id of what runs now. */
+  pids(): Readonly<Record<string, number>>;
+  /** kill -9 of the API server; its port stays reserved for the restart. */
+  killApiServer(): Promise<void>;
+  /** Starts the API server again on the same port (killing it first if it runs); waits until ready. */
+  restartApiServer(extraArgs?: readonly string[]): Promise<void>;
+  /** Makes etcd forget every old revision. */
+  compactEtcd(): Promise<void>;
+  /** Stops every process; the folder stays. */
+  stop(): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+const DEFAULT_SERVICE_CIDR = '10.96.0.0/16';
+
+/** Starts etcd, kube-apiserver and kube-controller-manager on free ports of this machine. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { dir, lifetime = 'parent', serviceCidr = DEFAULT_SERVICE_CIDR } = options;
+  const advertiseAddress = options.advertiseAddress ?? LOOPBACK;
+  const withManager = options.controllerManager !== false;
+  const names = ['etcd', 'kube-apiserver'] as const;
+  const binaries = await ensureAssets(names, options.assets);
+  await rm(join(dir, 'etcd'), { recursive: true, force: true });
+  await mkdir(dir, { recursive: true });
+  const [clientPort = 0, peerPort = 0, port = 0, managerPort = 0] = await freePorts(4);
+  const pki = await createClusterPki(join(dir, 'pki'), apiHosts(advertiseAddress, serviceCidr));
+  const etcd = await startEtcd({ binary: binaries.etcd, dir, clientPort, peerPort, lifetime });
+  const serve = (extraArgs: readonly string[]) =>
+    startApiServer({
+      binary: binaries['kube-apiserver'],
+      bindAddress: advertiseAddress === LOOPBACK ? LOOPBACK : '0.0.0.0',
+      dir,
+      etcdUrl: etcd.url,
+      port,
+      pki,
+      lifetime,
+      advertiseAddress,
+      serviceCidr,
+      extraArgs: [...(options.apiServerArgs ?? []), ...extraArgs],
+    });
+  const running: { api?: ManagedProcess; manager?: ManagedProcess } = {};
+  const url = `https://${LOOPBACK}:${port}`;
+  const access = { url, authority: pki.authority.certificate };
+  const admin = kubeconfig({ ...access, user: 'admin', credentials: pki.admin });
+  const kubeconfigPath = join(dir, 'kubeconfig');
+  const stop = async () => {
+    await running.manager?.stop(3_000);
+    await running.api?.stop(3_000);
+    await etcd.process.stop(3_000);
+  };
+  try {
+    await writeFile(kubeconfigPath, admin, { mode: 0o600 });
+    running.api = await serve([]);
+    if (withManager) {
+      const credentials = pki.controllerManager;
+      const text = kubeconfig({ ...access, user: 'controller-manager', credentials });
+      running.manager = await startControllerManager(options, pki, text, managerPort);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    dir,
+    url,
+    port,
+    advertiseAddress,
+    serviceCidr,
+    kubeconfigPath,
+    pki,
+    lifetime,
+    stop,
+    kubeconfig: admin,
+    pids: () => pidsOf([etcd.process, running.api, running.manager]),
+    killApiServer: async () => running.api?.kill('SIGKILL'),
+    restartApiServer: async (extraArgs = []) => {
+      await running.api?.kill('SIGKILL');
+      running.api = await serve(extraArgs);
+    },
+    compactEtcd: () => etcd.compact(),
+  };
+}
+
+function pidsOf(processes: readonly (ManagedProcess | undefined)[]): Record<string, number> {
+  const live = processes.filter((child) => child !== undefined && child.ended() === undefined);
+  return Object.fromEntries(live.map((child) => [child?.name, child?.pid]));
+}
+
+/** Every name and address a client may call the API server by. */
+function apiHosts(advertiseAddress: string, serviceCidr: string): readonly string[] {
+  const names = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
+  const full = 'kubernetes.default.svc.cluster.local';
+  const serviceAddress = serviceCidr.replace(/\.\d+\/\d+$/, '.1');
+  return ['localhost', ...names, full, LOOPBACK, serviceAddress, advertiseAddress];
+}
+
+async function startControllerManager(
+  options: ControlPlaneOptions,
+  pki: ClusterPki,
+  config: string,
+  port: number,
+): Promise<ManagedProcess> {
+  const { dir, lifetime = 'parent' } = options;
+  const binaries = await ensureAssets(['kube-controller-manager'], options.assets);
+  const path = join(dir, 'controller-manager.kubeconfig');
+  await writeFile(path, config, { mode: 0o600 });
+  return startProcess({
+    name: 'kube-controller-manager',
+    command: binaries['kube-controller-manager'],
+    dir,
+    lifetime,
+    args: [
+      `--kubeconfig=${path}`,
+      `--bind-address=${LOOPBACK}`,
+      `--secure-port=${port}`,
+      '--leader-elect=false',
+      '--use-service-account-credentials=false',
+      `--service-account-private-key-file=${pki.path('service-accounts.key')}`,
+      `--root-ca-file=${pki.path('ca.crt')}`,
+      ...(options.controllerManagerArgs ?? []),
+    ],
+  });
+}
