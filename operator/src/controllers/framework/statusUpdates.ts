@@ -83,15 +83,16 @@ export class StatusUpdates {
     this.#options = options;
   }
 
-  observe(change: Pick<CacheEvent<Pod>, 'kind' | 'object'>): void {
+  /** Takes in a change of a Pod; returns the framework it is of, if any. */
+  observe(change: Pick<CacheEvent<Pod>, 'kind' | 'object'>): FrameworkId | undefined {
     const pod = change.object;
     const owner = ownerOf(pod);
-    if (owner === undefined) return;
+    if (owner === undefined) return undefined;
     const tasks = this.#frameworks.get(owner.framework) ?? new Map<TaskId, TaskRecord>();
     this.#frameworks.set(owner.framework, tasks);
     let record = tasks.get(owner.task);
     if (record === undefined || record.pod.metadata.uid !== pod.metadata.uid) {
-      if (change.kind === 'deleted') return;
+      if (change.kind === 'deleted') return undefined;
       record?.pending?.cancel?.();
       record = newRecord(owner, pod);
       tasks.set(owner.task, record);
@@ -101,6 +102,7 @@ export class StatusUpdates {
     record.ackedRank = Math.max(record.ackedRank, ackedRankOf(pod));
     if (change.kind === 'deleted') record.gone = true;
     this.#step(record);
+    return owner.framework;
   }
 
   /** True when the acknowledgement fits the update that is owed one; anything else is ignored, as Mesos does. */

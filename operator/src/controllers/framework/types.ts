@@ -1,6 +1,13 @@
 import type { FrameworkId, RolePath } from '../../model/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { IdSource } from '../../ports/idSource.ts';
+import type { KubeApi } from '../../ports/kubeApi.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Rng } from '../../ports/rng.ts';
 import type { SchedulerEvent } from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
+import type { Scheduling } from '../scheduling/types.ts';
+import type { World } from '../world.ts';
 
 /** Who speaks, as Kubernetes knows them. */
 export interface Principal {
@@ -70,4 +77,32 @@ export interface FrameworkHubConfig {
   readonly recoveryGraceMs: number;
   /** After a restart, how long questions about unknown tasks stay unanswered: their Pods may not be seen yet. */
   readonly reconcileQuietMs: number;
+}
+
+export interface FrameworkHubOptions {
+  readonly scheduling: Scheduling;
+  readonly kube: KubeApi;
+  /** Must be synced: what is not in it does not exist. */
+  readonly world: Pick<World, 'frameworks' | 'nodes' | 'pods' | 'roles'>;
+  readonly authorizer: FrameworkAuthorizer;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly config: FrameworkHubConfig;
+}
+
+export interface FrameworkSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly principal: string;
+  readonly roles: readonly string[];
+  readonly connected: boolean;
+  readonly completed: boolean;
+  readonly tasks: readonly {
+    readonly id: string;
+    readonly agent: string;
+    readonly state: string;
+  }[];
 }

@@ -1,0 +1,131 @@
+import { agentId, type FrameworkId, offerId, rolePath, taskId } from '../../model/ids.ts';
+import { type CallOf, refuseMsOf, uuidFromBase64 } from '../../schema/mesos/call.ts';
+import type { Registry } from './registry.ts';
+import { graceSecondsOf } from './taskToPod.ts';
+import type { FrameworkHubOptions } from './types.ts';
+
+interface TaskQuestion {
+  readonly task_id: { readonly value: string };
+  readonly agent_id?: { readonly value: string } | undefined;
+}
+
+/** Calls of subscribed frameworks about offers and tasks. */
+export class TaskCalls {
+  readonly #options: FrameworkHubOptions;
+  readonly #registry: Registry;
+
+  constructor(options: FrameworkHubOptions, registry: Registry) {
+    this.#options = options;
+    this.#registry = registry;
+  }
+
+  accept(id: FrameworkId, body: CallOf<'ACCEPT'>['body']): void {
+    const registration = this.#registry.live(id);
+    if (registration === undefined) return;
+    registration.offers.accepted += body.offer_ids.length;
+    const { place, profile, podTemplate } = registration;
+    this.#registry.launches.accept({ place, principal: profile.principal, podTemplate }, body);
+    this.#registry.touch(id);
+  }
+
+  decline(id: FrameworkId, body: CallOf<'DECLINE'>['body']): void {
+    const registration = this.#registry.live(id);
+    if (registration !== undefined) registration.offers.declined += body.offer_ids.length;
+    const offers = body.offer_ids.map((one) => offerId(one.value));
+    this.#options.scheduling.decline(id, offers, refuseMsOf(body.filters));
+    this.#registry.touch(id);
+  }
+
+  revive(id: FrameworkId, roles: readonly string[]): void {
+    if (this.#areOwn(id, roles)) this.#options.scheduling.revive(id, roles.map(rolePath));
+  }
+
+  suppress(id: FrameworkId, roles: readonly string[]): void {
+    if (this.#areOwn(id, roles)) this.#options.scheduling.suppress(id, roles.map(rolePath));
+  }
+
+  /** An unknown task is answered as if it had been asked about. Source: Mesos `Master::kill`. */
+  kill(id: FrameworkId, body: CallOf<'KILL'>['body']): void {
+    const { launches, updates } = this.#registry;
+    const task = taskId(body.task_id.value);
+    const agent = updates.agentOf(id, task) ?? launches.agentOf(id, task);
+    if (agent === undefined) {
+      this.#answer(id, body, new Map());
+      return;
+    }
+    if (body.agent_id !== undefined && body.agent_id.value !== agent) return;
+    const graceSeconds =
+      body.kill_policy?.grace_period === undefined ? undefined : graceSecondsOf(body.kill_policy);
+    if (!launches.kill(id, task, graceSeconds)) updates.kill(id, task, graceSeconds);
+  }
+
+  acknowledge(id: FrameworkId, body: CallOf<'ACKNOWLEDGE'>['body']): void {
+    const uuid = uuidFromBase64(body.uuid);
+    if (uuid === undefined) return;
+    const task = taskId(body.task_id.value);
+    const agent = agentId(body.agent_id.value);
+    if (this.#registry.updates.acknowledge(id, task, agent, uuid)) this.#registry.touch(id);
+  }
+
+  /** An empty list asks about every task. */
+  reconcile(id: FrameworkId, questions: readonly TaskQuestion[]): void {
+    const known = this.#knownTasks(id);
+    if (questions.length > 0) {
+      for (const question of questions) this.#answer(id, question, known);
+      return;
+    }
+    for (const [task, { state, agent }] of known) this.#tellState(id, task, state, agent);
+  }
+
+  #knownTasks(id: FrameworkId): Map<string, { state: KnownState; agent: string }> {
+    const known = new Map<string, { state: KnownState; agent: string }>();
+    for (const { task, agent } of this.#registry.launches.tasks(id))
+      known.set(task, { state: 'TASK_STAGING', agent });
+    for (const { task, agent, state } of this.#registry.updates.tasks(id))
+      known.set(task, { state, agent });
+    return known;
+  }
+
+  #answer(
+    id: FrameworkId,
+    question: TaskQuestion,
+    known: ReadonlyMap<string, { state: KnownState; agent: string }>,
+  ): void {
+    const task = question.task_id.value;
+    const found = known.get(task);
+    if (found !== undefined) {
+      this.#tellState(id, task, found.state, found.agent);
+      return;
+    }
+    const { clock, config, world } = this.#options;
+    // Pods whose creation a former master had under way may appear yet: no answer is better than a wrong one.
+    if (clock.monotonicMs() - this.#registry.startedMs < config.reconcileQuietMs) return;
+    const agent = question.agent_id?.value;
+    const agentIsThere = agent !== undefined && world.nodes.get({ name: agent }) !== undefined;
+    this.#registry.tell(id, {
+      task_id: { value: task },
+      state: agentIsThere ? 'TASK_GONE' : 'TASK_UNKNOWN',
+      reason: 'REASON_RECONCILIATION',
+      message: 'Reconciliation: Task is unknown',
+      ...(agent === undefined ? {} : { agent_id: { value: agent } }),
+    });
+  }
+
+  #tellState(id: FrameworkId, task: string, state: KnownState, agent: string): void {
+    this.#registry.tell(id, {
+      task_id: { value: task },
+      state,
+      reason: 'REASON_RECONCILIATION',
+      message: 'Reconciliation: Latest task state',
+      agent_id: { value: agent },
+    });
+  }
+
+  /** A call that names a role the framework is not subscribed to is dropped whole. Source: Mesos `Master::suppress`. */
+  #areOwn(id: FrameworkId, roles: readonly string[]): boolean {
+    const own = this.#registry.live(id)?.profile.roles ?? [];
+    return roles.every((role) => own.includes(rolePath(role)));
+  }
+}
+
+type KnownState = ReturnType<Registry['updates']['tasks']>[number]['state'];
