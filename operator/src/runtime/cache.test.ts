@@ -191,6 +191,8 @@ describe('poison', () => {
     expect(held(cache)).toEqual(['good@2']);
     expect(cache.stats()).toMatchObject({ poisoned: 1, poisonSkips: 2 });
     expect(log.lines).toEqual(['warn object skipped: it cannot be decoded ns/bad']);
+    relist(cache, '7', [thing('good', '2')]);
+    expect(cache.stats().poisoned).toBe(0);
   });
 
   test('its last good version stays until it is mended or gone', () => {

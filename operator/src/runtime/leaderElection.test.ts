@@ -26,6 +26,8 @@ class Contender {
   readonly election: LeaderElection;
   readonly told: string[] = [];
   network: 'up' | 'refused' | 'replyLost' = 'up';
+  /** Replies wait for this. */
+  late: Promise<void> | undefined;
 
   constructor(
     world: FakeClock,
@@ -39,6 +41,7 @@ class Contender {
     const through = async <T>(isWrite: boolean, call: () => Promise<T>): Promise<T> => {
       if (this.network === 'refused') throw new KubeApiError('unavailable', 'refused');
       const reply = await call();
+      await this.late;
       if (isWrite && this.network === 'replyLost')
         throw new KubeApiError('unknownOutcome', 'reply lost');
       return reply;
@@ -174,6 +177,20 @@ describe('LeaderElection', () => {
     a.network = 'up';
     await world.advance(4_000);
     expect(a.election.isLeader()).toBe(true);
+  });
+
+  test('a claim whose reply comes after the renew deadline is no leadership', async () => {
+    const { world, server } = setUp();
+    const a = new Contender(world, server, 'a');
+    const reply: PromiseWithResolvers<void> = Promise.withResolvers();
+    a.late = reply.promise;
+    await world.advance(100);
+    a.clock.pause();
+    await world.advance(60_000);
+    reply.resolve();
+    await world.settle();
+    expect(a.told).toEqual([]);
+    expect(a.election.isLeader()).toBe(false);
   });
 
   test('renewals whose replies are lost keep the lease', async () => {

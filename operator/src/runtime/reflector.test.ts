@@ -137,7 +137,7 @@ describe('list', () => {
     api.answers.push(
       { items: [pod('a', '1')], resourceVersion: '10', continueToken: 'p2' },
       { items: [pod('b', '2')], resourceVersion: '10', continueToken: 'p3' },
-      { items: [pod('c', '3')], resourceVersion: '10' },
+      { items: [pod('c', '3')], resourceVersion: '12' },
     );
     await start({ namespace: 'ns', labelSelector: 'x=y', pageSize: 1 });
     expect(names()).toEqual(['a', 'b', 'c']);
@@ -333,6 +333,30 @@ describe('stop', () => {
 });
 
 describe('reflectorStep', () => {
+  test('gone after earlier failures waits, but then lists: the version is of no more use', () => {
+    const state = {
+      kind: 'watching',
+      failures: 2,
+      resourceVersion: '5',
+      afterOutage: true,
+    } as const;
+    const failed = {
+      kind: 'watchFailed',
+      resourceVersion: '5',
+      useful: false,
+      retryAfterMs: 0,
+    } as const;
+    expect(reflectorStep(state, { ...failed, code: 'gone' })).toEqual({
+      kind: 'waiting',
+      failures: 3,
+      atLeastMs: 0,
+      next: { kind: 'listing' },
+    });
+    expect(reflectorStep(state, { ...failed, code: 'tooManyRequests' })).toMatchObject({
+      next: { kind: 'watching', resourceVersion: '5' },
+    });
+  });
+
   test('stop wins in every state and is final', () => {
     for (const state of [
       { kind: 'listing', failures: 2 },

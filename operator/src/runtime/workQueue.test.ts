@@ -58,6 +58,7 @@ describe('add', () => {
     const { queue, clock, started } = new Bench();
     for (let index = 0; index < 5; index += 1) queue.add('ns/a');
     queue.add('ns/b');
+    expect(queue.stats().ready).toBe(2);
     queue.start();
     await clock.advance(1_000);
     expect(started).toEqual(['ns/a', 'ns/b']);
