@@ -147,6 +147,9 @@ export const CronJobSpec = z
 export const CronJobStatus = StatusBase.extend({
   lastScheduleTime: time('The scheduled start that was last acted upon.').optional(),
   lastSuccessfulTime: time('When a run last succeeded.').optional(),
+  waitingScheduleTime: time(
+    'A scheduled start that waits for the runs it replaces to end.',
+  ).optional(),
   nextScheduleTime: time('The next scheduled start.').optional(),
   missed: count('Scheduled starts that never happened.').optional(),
   active: z

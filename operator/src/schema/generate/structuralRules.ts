@@ -53,8 +53,8 @@ function unbounded(schema: StructuralSchema, path: string): string[] {
     }
     case 'boolean':
       return [];
-    case undefined:
-      return [`${path} has no type`];
+    default:
+      return schema.type === undefined ? [`${path} has no type`] : [];
   }
 }
 
