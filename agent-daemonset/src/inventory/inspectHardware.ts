@@ -1,36 +1,55 @@
 import { createHash } from 'node:crypto';
-import { INVENTORY_BOUNDS } from '../../../operator/src/schema/crd/hardwareInventory.ts';
+import type { z } from 'zod';
+import {
+  CpuInventory,
+  DiskInventory,
+  INVENTORY_BOUNDS,
+  KernelInventory,
+  MemoryInventory,
+  NicInventory,
+  NumaNodeInventory,
+  PciDeviceInventory,
+} from '../../../operator/src/schema/crd/hardwareInventory.ts';
 import type { HostFiles } from '../ports/hostFiles.ts';
 import { inspectDisks, inspectNics } from './blockAndNet.ts';
 import { inspectCpu } from './cpu.ts';
 import { cleanText } from './hostText.ts';
 import { inspectMemory, inspectNumaNodes } from './memory.ts';
 import { inspectPciDevices } from './pciDevices.ts';
-import type { HardwareInventory, HostPaths, KernelInventory } from './types.ts';
+import type { HardwareInventory, HostPaths, KernelInventory as Kernel } from './types.ts';
 
 /**
  * Reads the node's hardware.
  *
- * Guarantees: bounded (see `INVENTORY_BOUNDS`); the same machine gives the same value and the same hash,
- * whatever its load. What cannot be read is absent, never guessed.
+ * Guarantees: valid for the schema, so bounded; the same machine gives the same value and the same hash,
+ * whatever its load. What cannot be read is absent, never guessed; so is a part whose figures are absurd.
  */
 export function inspectHardware(files: HostFiles, paths: HostPaths): HardwareInventory {
-  const cpu = inspectCpu(files, paths);
-  const memory = inspectMemory(files, paths);
-  const kernel = inspectKernel(files, paths);
+  const cpu = sane(CpuInventory, inspectCpu(files, paths));
+  const memory = sane(MemoryInventory, inspectMemory(files, paths));
+  const kernel = sane(KernelInventory, inspectKernel(files, paths));
   const found = {
     ...(cpu && { cpu }),
     ...(memory && { memory }),
-    numaNodes: [...inspectNumaNodes(files, paths)],
-    pciDevices: [...inspectPciDevices(files, paths)],
-    disks: [...inspectDisks(files, paths)],
-    nics: [...inspectNics(files, paths)],
+    numaNodes: saneItems(NumaNodeInventory, inspectNumaNodes(files, paths)),
+    pciDevices: saneItems(PciDeviceInventory, inspectPciDevices(files, paths)),
+    disks: saneItems(DiskInventory, inspectDisks(files, paths)),
+    nics: saneItems(NicInventory, inspectNics(files, paths)),
     ...(kernel && { kernel }),
   };
   return { hash: hashOf(found), ...found };
 }
 
-function inspectKernel(files: HostFiles, paths: HostPaths): KernelInventory | undefined {
+/** One absurd figure of a broken device must not make the API server refuse the whole inventory. */
+function sane<Part>(schema: z.ZodType<Part>, part: Part | undefined): Part | undefined {
+  return part !== undefined && schema.safeParse(part).success ? part : undefined;
+}
+
+function saneItems<Part>(schema: z.ZodType<Part>, parts: readonly Part[]): Part[] {
+  return parts.filter((part) => schema.safeParse(part).success);
+}
+
+function inspectKernel(files: HostFiles, paths: HostPaths): Kernel | undefined {
   const release = cleanText(
     files.readText(`${paths.proc}/sys/kernel/osrelease`),
     INVENTORY_BOUNDS.text,
