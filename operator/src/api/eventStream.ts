@@ -1,0 +1,58 @@
+import type { ServerResponse } from 'node:http';
+import type { EventSink } from '../controllers/framework/types.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { SchedulerEvent } from '../schema/mesos/event.ts';
+import { JSON_TYPE } from './mediaType.ts';
+import { encodeRecord } from './recordIo.ts';
+
+export interface EventStreamOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Bytes that may wait for a reader; one more and it is cut off. */
+  readonly bufferBytes: number;
+  readonly streamId: string;
+}
+
+/** How long an ended stream may take to drain. */
+const DRAIN_MS = 10_000;
+
+/**
+ * Opens the reply to a SUBSCRIBE. One record per HTTP chunk, no compression, no Content-Length.
+ * Guarantees: a reader that does not read costs at most `bufferBytes` and then its connection.
+ */
+export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventSink {
+  response.writeHead(200, {
+    'Content-Type': JSON_TYPE,
+    'Mesos-Stream-Id': options.streamId,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  });
+  response.flushHeaders();
+  let open = true;
+  response.once('close', () => {
+    open = false;
+  });
+  const cut = (reason: string): void => {
+    if (!open) return;
+    open = false;
+    options.log.warn('event stream cut', { stream: options.streamId, reason });
+    response.destroy();
+  };
+  return {
+    send(event: SchedulerEvent) {
+      if (!open) return;
+      response.write(encodeRecord(event), 'latin1');
+      if (response.writableLength > options.bufferBytes)
+        cut(`the reader left ${response.writableLength} bytes unread`);
+    },
+    end() {
+      if (!open) return;
+      open = false;
+      response.end();
+      const cancel = options.clock.setTimer(DRAIN_MS, () => response.destroy());
+      response.once('close', cancel);
+    },
+    cut,
+  };
+}

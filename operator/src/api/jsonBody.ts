@@ -1,0 +1,75 @@
+import type { IncomingMessage } from 'node:http';
+import { ok, type Result, refuse } from '../model/result.ts';
+
+/** Deeper JSON is refused before it is parsed: recursive readers of it would overflow their stack. */
+export const MAX_JSON_DEPTH = 64;
+
+export interface BodyFault {
+  readonly status: 400 | 413 | 415;
+  readonly message: string;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** True when no bracket in `bytes` is nested deeper than `limit`. Assumes nothing about the rest being JSON. */
+export function isShallow(bytes: Uint8Array, limit = MAX_JSON_DEPTH): boolean {
+  let depth = 0;
+  let inText = false;
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index];
+    if (inText) {
+      if (byte === BACKSLASH) index += 1;
+      else if (byte === QUOTE) inText = false;
+    } else if (byte === QUOTE) inText = true;
+    else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > limit) return false;
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  }
+  return true;
+}
+
+/** Reads a whole request body, at most `limitBytes` of it. Compressed bodies are refused: they hide their size. */
+export async function readBody(
+  request: IncomingMessage,
+  limitBytes: number,
+): Promise<Result<Buffer, BodyFault>> {
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity')
+    return refuse({
+      status: 415,
+      message: `Content-Encoding '${encoding.slice(0, 32)}' is not accepted`,
+    });
+  const tooLarge: BodyFault = {
+    status: 413,
+    message: `The body is larger than ${limitBytes} bytes`,
+  };
+  if (Number(request.headers['content-length'] ?? 0) > limitBytes) return refuse(tooLarge);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limitBytes) return refuse(tooLarge);
+      chunks.push(chunk);
+    }
+  } catch {
+    return refuse({ status: 400, message: 'The connection broke before the body was complete' });
+  }
+  return ok(Buffer.concat(chunks, size));
+}
+
+/** Parses JSON of bounded depth. */
+export function parseJson(bytes: Buffer): Result<unknown, BodyFault> {
+  if (!isShallow(bytes))
+    return refuse({
+      status: 400,
+      message: `The JSON is nested deeper than ${MAX_JSON_DEPTH} levels`,
+    });
+  try {
+    return ok(JSON.parse(bytes.toString('utf8')) as unknown);
+  } catch {
+    return refuse({ status: 400, message: 'The body is not JSON' });
+  }
+}

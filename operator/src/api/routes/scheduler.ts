@@ -1,0 +1,171 @@
+import { type Request, type Response, Router } from 'express';
+import type { CallOutcome, FrameworkHub } from '../../controllers/framework/hub.ts';
+import type { Principal } from '../../controllers/framework/types.ts';
+import { type Call, type CallOf, parseCall } from '../../schema/mesos/call.ts';
+import type { RouteContext } from '../app.ts';
+import { methodNotAllowed, sendError } from '../errors.ts';
+import { openEventStream } from '../eventStream.ts';
+import { parseJson, readBody } from '../jsonBody.ts';
+import { accepts, JSON_TYPE, PROTOBUF_TYPE } from '../mediaType.ts';
+import type { RateLimit } from '../rateLimit.ts';
+import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';
+
+const PATHS = ['/api/v1/scheduler', '/master/api/v1/scheduler'];
+const allowPost = methodNotAllowed('POST');
+
+interface SchedulerContext {
+  readonly context: RouteContext;
+  readonly guard: Guard;
+  readonly byPrincipal: RateLimit;
+  readonly byFramework: RateLimit;
+  readonly streams: { open: number };
+}
+
+/** The Mesos v1 scheduler endpoint. Checks run in the order of Mesos `src/master/http.cpp`, `Master::Http::scheduler`. */
+export function schedulerRoutes(context: RouteContext): Router {
+  const { clock, limits } = context;
+  const scheduler: SchedulerContext = {
+    context,
+    guard: createGuard(context),
+    byPrincipal: limitOf(clock, limits.callsPerSecond, limits.burst),
+    byFramework: limitOf(clock, limits.callsPerSecond, limits.burst),
+    streams: { open: 0 },
+  };
+  const router = Router({ strict: true, caseSensitive: true });
+  router.all(PATHS, async (request, response, next) => {
+    const leadership = context.leadership();
+    if (answeredElsewhere(leadership, request, response)) return;
+    if (leadership.hub === undefined) {
+      sendError(response, 503, 'The leader has not finished recovery');
+      return;
+    }
+    const principal = await scheduler.guard(request, response);
+    if (principal === undefined) return;
+    if (request.method !== 'POST') {
+      await allowPost(request, response, next);
+      return;
+    }
+    await handlePost(scheduler, leadership.hub, principal, request, response);
+  });
+  return router;
+}
+
+async function handlePost(
+  scheduler: SchedulerContext,
+  hub: FrameworkHub,
+  principal: Principal,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  if (!scheduler.byPrincipal.take(principal.name)) {
+    tooManyRequests(response);
+    return;
+  }
+  const call = await readCall(scheduler, request, response);
+  if (call === undefined) return;
+  if (call.kind === 'SUBSCRIBE' || call.kind === 'RECONCILE_OPERATIONS') {
+    if (!accepts(request.headers.accept, JSON_TYPE)) {
+      sendError(response, 406, `Expecting 'Accept' to allow '${JSON_TYPE}'`);
+      return;
+    }
+  }
+  const streamId = headerOf(request, 'mesos-stream-id');
+  if (call.kind !== 'SUBSCRIBE') {
+    if (!scheduler.byFramework.take(call.frameworkId)) tooManyRequests(response);
+    else sendOutcome(response, hub.handleCall(call, { principal: principal.name, streamId }));
+    return;
+  }
+  if (streamId !== undefined) {
+    sendError(response, 400, "Subscribe calls should not include the 'Mesos-Stream-Id' header");
+    return;
+  }
+  await subscribe(scheduler, hub, call, principal, response);
+}
+
+/** The call in the body; undefined when it was refused, and the refusal sent. */
+async function readCall(
+  { context }: SchedulerContext,
+  request: Request,
+  response: Response,
+): Promise<Call | undefined> {
+  const type = request.headers['content-type'];
+  if (type === undefined) {
+    sendError(response, 400, "Expecting 'Content-Type' to be present");
+    return undefined;
+  }
+  if (type !== JSON_TYPE) {
+    const also = type === PROTOBUF_TYPE ? ' (protobuf is not served by this version)' : '';
+    sendError(response, 415, `Expecting 'Content-Type' of '${JSON_TYPE}'${also}`);
+    return undefined;
+  }
+  const body = await readBody(request, context.limits.bodyBytes);
+  const json = body.ok ? parseJson(body.value) : body;
+  if (!json.ok) {
+    // The rest of a refused body is not worth reading.
+    response.setHeader('Connection', 'close');
+    sendError(response, json.refusal.status, json.refusal.message);
+    return undefined;
+  }
+  const call = parseCall(json.value);
+  if (call.ok) return call.value;
+  sendError(response, 400, `Failed to validate scheduler call: ${call.refusal}`);
+  return undefined;
+}
+
+function headerOf(request: Request, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+async function subscribe(
+  { context, streams }: SchedulerContext,
+  hub: FrameworkHub,
+  call: CallOf<'SUBSCRIBE'>,
+  principal: Principal,
+  response: Response,
+): Promise<void> {
+  if (streams.open >= context.limits.maxStreams) {
+    response.setHeader('Retry-After', '10');
+    sendError(response, 503, 'Too many frameworks are connected');
+    return;
+  }
+  const outcome = await hub.subscribe(call, principal);
+  if (response.destroyed) return;
+  if (outcome.kind === 'unavailable') {
+    sendError(response, 503, outcome.message);
+    return;
+  }
+  const { clock, log, limits } = context;
+  const { streamId } = outcome;
+  const sink = openEventStream(response, {
+    clock,
+    log,
+    streamId,
+    bufferBytes: limits.streamBufferBytes,
+  });
+  if (outcome.kind === 'refused') {
+    log.info('subscription refused', { principal: principal.name, reason: outcome.message });
+    sink.send({ type: 'ERROR', error: { message: outcome.message } });
+    sink.end();
+    return;
+  }
+  streams.open += 1;
+  const onClose = outcome.attach(sink);
+  response.once('close', () => {
+    streams.open -= 1;
+    onClose();
+  });
+}
+
+/** Total: a new outcome does not compile until it has a status. */
+const STATUS_OF = {
+  accepted: 202,
+  badRequest: 400,
+  forbidden: 403,
+  notImplemented: 501,
+} as const satisfies Record<CallOutcome['kind'], number>;
+
+function sendOutcome(response: Response, outcome: CallOutcome): void {
+  if (outcome.kind === 'accepted') response.status(STATUS_OF.accepted).end();
+  else sendError(response, STATUS_OF[outcome.kind], outcome.message);
+}
