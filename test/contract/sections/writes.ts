@@ -52,21 +52,25 @@ export function writeContract(env: () => ContractEnv): void {
       await expect(kube.create(PODS, badLabel)).rejects.toMatchObject({ code: 'invalid' });
     });
 
-    test('a resourceVersion on a new object is badRequest', async () => {
+    test('a resourceVersion on a new object is refused', async () => {
       const { kube, namespace } = env();
       const object = configMap(namespace, freshName('versioned'));
       const versioned = { ...object, metadata: { ...object.metadata, resourceVersion: '5' } };
       await expect(kube.create(CONFIG_MAPS, versioned)).rejects.toMatchObject({
         code: 'badRequest',
       });
+      await expect(kube.get(CONFIG_MAPS, object.metadata)).rejects.toMatchObject({
+        code: 'notFound',
+      });
     });
 
-    test('a custom resource starts at generation 1 and without the status it was sent with', async () => {
+    test('a custom resource starts at generation 1, with defaults instead of the status it was sent with', async () => {
       const { kube, namespace } = env();
       const asked = { ...serviceJob(namespace, freshName('fresh')), status: { replicas: 7 } };
       const made = await kube.create(jobRef, asked);
       expect(made.metadata.generation).toBe(1);
-      expect(made.status).toBeUndefined();
+      expect(made.status).toEqual({ observedGeneration: -1 });
+      expect(made.spec).toMatchObject({ tier: 'preemptible', template: { killGraceSeconds: 30 } });
     });
 
     test('a Pod starts Pending whatever status it was sent with', async () => {
@@ -139,8 +143,10 @@ export function writeContract(env: () => ContractEnv): void {
     test('an update that changes nothing keeps the resourceVersion', async () => {
       const { kube, namespace } = env();
       const first = await kube.create(jobRef, serviceJob(namespace, freshName('noop')));
+      // The first write stores the default of status that reads had shown before.
       const second = await kube.update(jobRef, first);
-      expect(second.metadata.resourceVersion).toBe(first.metadata.resourceVersion);
+      const third = await kube.update(jobRef, second);
+      expect(third.metadata.resourceVersion).toBe(second.metadata.resourceVersion);
     });
 
     test('a missing object is notFound, another uid a conflict', async () => {

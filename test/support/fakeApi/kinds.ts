@@ -30,6 +30,8 @@ export interface KindOptions {
   readonly fieldSelectors?: { readonly [path: string]: FieldReader };
   /** Fills in what the server would on creation. */
   readonly onCreate?: (object: KubeObject) => KubeObject;
+  /** Fills in defaults, on every write. */
+  readonly withDefaults?: (object: KubeObject) => KubeObject;
   /** Says what is wrong with a new state of an object, or undefined. Answered as `invalid`. */
   readonly validate?: (object: KubeObject, old: KubeObject | undefined) => string | undefined;
   /** Where `/scale` reads and writes. */
@@ -111,7 +113,7 @@ export const BUILT_IN_KINDS: readonly KindOptions[] = [
 /** A custom resource with a status subresource, as every Mezzo kind has. */
 export function customKind(
   ref: ResourceRef,
-  options: Pick<KindOptions, 'validate' | 'fieldSelectors' | 'onCreate' | 'scale'> = {},
+  options: Pick<KindOptions, 'withDefaults' | 'validate' | 'fieldSelectors' | 'scale'> = {},
 ): KindOptions {
   return { ref, statusSubresource: true, countsGenerations: true, ...options };
 }

@@ -1,6 +1,8 @@
 import type { KubeObject } from '../../../operator/src/ports/kubeApi.ts';
+import { applyDefaults } from '../../../operator/src/schema/generate/applyDefaults.ts';
+import { rootSchemaOf } from '../../../operator/src/schema/generate/customResourceDefinition.ts';
 import { KIND_TABLE, type KindEntry } from '../../../operator/src/schema/kindTable.ts';
-import { valueAt } from './json.ts';
+import { frozenCopy, valueAt } from './json.ts';
 import { customKind, type KindOptions } from './kinds.ts';
 import type { FieldReader } from './selectors.ts';
 
@@ -8,6 +10,7 @@ import type { FieldReader } from './selectors.ts';
 export const MEZZO_KINDS: readonly KindOptions[] = (KIND_TABLE as readonly KindEntry[]).map(
   (entry) =>
     customKind(entry.ref, {
+      withDefaults: defaultsOf(entry),
       validate: (object) => faultOf(entry, object),
       fieldSelectors: Object.fromEntries(entry.selectableFields.map(selectable)),
       ...(entry.scale !== undefined && {
@@ -21,6 +24,25 @@ export const MEZZO_KINDS: readonly KindOptions[] = (KIND_TABLE as readonly KindE
 
 /** Parts of objects the schema accepted before: most writes change status or metadata and share the spec. */
 const accepted = new WeakSet<object>();
+
+/**
+ * Defaults of the CRD. A real server adds those of status when it reads; here they are stored at once, so that the
+ * first write after creation may change nothing where the real one stores the default.
+ */
+function defaultsOf(entry: KindEntry): (object: KubeObject) => KubeObject {
+  const schema = rootSchemaOf(entry);
+  const fill = (name: 'spec' | 'status', part: object | undefined): object | undefined => {
+    if (part !== undefined && accepted.has(part)) return part;
+    const child = schema.properties?.[name];
+    if (child === undefined) return part;
+    return frozenCopy(applyDefaults(child, part ?? child.default)) as object | undefined;
+  };
+  return (object) => {
+    const { spec, status } = object as { spec?: object; status?: object };
+    const filled = { spec: fill('spec', spec), status: fill('status', status) };
+    return { ...object, ...filled };
+  };
+}
 
 function faultOf({ schema }: KindEntry, object: KubeObject): string | undefined {
   const { spec, status } = object as { spec?: object; status?: object };

@@ -99,7 +99,8 @@ export function newObject(
     metadata,
     ...(keepsStatus && status !== undefined && { status }),
   };
-  const filled = options.onCreate?.(object) ?? object;
+  const started = options.onCreate?.(object) ?? object;
+  const filled = options.withDefaults?.(started) ?? started;
   checkValid(options, filled, undefined);
   return filled;
 }
@@ -130,8 +131,11 @@ export function writtenObject(
       `Precondition failed: UID in precondition: ${asked.metadata.uid}, UID in object meta: ${old.metadata.uid}`,
     );
   }
+  const complete = options.withDefaults?.(asked) ?? asked;
   const next =
-    subresource === 'status' ? statusWrite(options, old, asked) : mainWrite(options, old, asked);
+    subresource === 'status'
+      ? statusWrite(options, old, complete)
+      : mainWrite(options, old, complete);
   if (equalJson(next, old)) return old;
   const held = new Set(old.metadata.finalizers ?? []);
   const added = (next.metadata.finalizers ?? []).filter((finalizer) => !held.has(finalizer));
