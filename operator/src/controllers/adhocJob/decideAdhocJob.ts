@@ -56,7 +56,7 @@ export function decideAdhocJob(facts: AdhocJobFacts): JobPlan<Status> {
 }
 
 /** When the finished job may be deleted (`ttlSecondsAfterFinished`); undefined when it stays. */
-export function expiryOf(facts: AdhocJobFacts): number | undefined {
+export function expiryOf(facts: JobFacts<Spec, Status>): number | undefined {
   const ttl = facts.spec.ttlSecondsAfterFinished;
   const finishedAt = facts.status.finishedAt;
   return ttl === undefined || finishedAt === undefined

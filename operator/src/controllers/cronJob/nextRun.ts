@@ -10,12 +10,12 @@ export type NextRun = (afterMs: number) => number | undefined;
  * Source: cron-parser; fields with seconds and `H` are refused, since Kubernetes and Aurora know neither.
  */
 export function parseSchedule(schedule: string, timeZone: string): Result<NextRun, string> {
-  if (schedule.trim().split(/\s+/).length !== 5) {
+  if (!schedule.startsWith('@') && schedule.trim().split(/\s+/).length !== 5) {
     return refuse(
       `spec.schedule \`${schedule}\` must have five fields: minute hour day-of-month month day-of-week`,
     );
   }
-  if (/[Hh](?![a-zA-Z])/.test(schedule)) {
+  if (!schedule.startsWith('@') && /[Hh](?![a-zA-Z])/.test(schedule)) {
     return refuse(`spec.schedule \`${schedule}\` may not use H: write the minute you mean`);
   }
   if (!isTimeZone(timeZone)) {

@@ -110,7 +110,15 @@ async function reconcileJob<T extends JobObject>(
       { uid: facts.uid, propagationPolicy: 'Background' },
     );
   }
-  return nextLook(options, plan.wakeAtMs);
+  // Why instances wait depends on everything else in the cluster; it is told anew now and then.
+  const lookMs = plan.demand.length === 0 ? undefined : options.clock.nowMs() + PENDING_LOOK_MS;
+  return nextLook(options, earliest(plan.wakeAtMs, lookMs));
+}
+
+const PENDING_LOOK_MS = 10_000;
+
+function earliest(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right);
 }
 
 function demandOf<T extends JobObject>(

@@ -51,6 +51,8 @@ export interface TaskView {
   readonly held: boolean;
   readonly createdAtMs: number;
   readonly startedAtMs: number | undefined;
+  /** Since when the Pod is Ready; undefined while it is not. */
+  readonly readySinceMs: number | undefined;
   readonly terminalAtMs: number | undefined;
 }
 
@@ -106,6 +108,7 @@ function readTask(pod: Pod): TaskView {
     held: pod.metadata.finalizers?.includes(TASK_FINALIZER) ?? false,
     createdAtMs: timeOf(pod.metadata.creationTimestamp) ?? 0,
     startedAtMs: timeOf(pod.status?.startTime),
+    readySinceMs: readySince(pod),
     terminalAtMs: terminal ? terminalTime(pod, view) : undefined,
   };
 }
@@ -164,6 +167,13 @@ export function timeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms;
+}
+
+function readySince(pod: Pod): number | undefined {
+  const ready = pod.status?.conditions?.find(
+    (one) => one.type === 'Ready' && one.status === 'True',
+  );
+  return ready === undefined ? undefined : (timeOf(ready.lastTransitionTime) ?? 0);
 }
 
 function terminalTime(pod: Pod, view: PodView): number {

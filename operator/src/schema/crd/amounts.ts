@@ -10,10 +10,10 @@ const QUANTITY_MUST = 'must be a quantity that is not negative, such as 500m, 2,
 /** Most entries of one map of amounts: four of Mesos's names and the extended resources of a node. */
 const MAX_NAMES = 16;
 
-/** A Kubernetes quantity as the operator writes it (`500m`, `2`, `1Gi`); parsed by `schema/quantity.ts`. */
-export const Quantity = z.string().min(1).max(32).regex(QUANTITY, QUANTITY_MUST);
-
-/** Amounts the operator reports, by name: `cpus`, `mem`, `disk`, `gpus`, or an extended resource. */
+/**
+ * Amounts the operator reports, by name: `cpus`, `mem`, `disk`, `gpus`, or an extended resource.
+ * Written by `schema/quantity.ts`, so only bounded here.
+ */
 export const ResourceAmounts = z
   .record(z.string().max(317), z.string().max(32).describe('Quantity: 500m, 2, 1Gi.'))
   .meta(kube({ description: 'Amounts by resource name.', maxProperties: 32 }));

@@ -4,7 +4,7 @@ import { bornUnobserved, StatusBase } from './common.ts';
 import { celString, count, jobName, labels, patterned, seconds, text, time } from './fields.ts';
 import { type CelRule, kube } from './kubeMeta.ts';
 
-const SHORTHANDS = '^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$';
+const SHORTHANDS = '^@(yearly|annually|monthly|weekly|daily|hourly)$';
 
 /** One field of a schedule: values, ranges, steps and lists of them. */
 const cronField = (value: string): string => {
@@ -45,6 +45,10 @@ const scheduleRules: readonly CelRule[] = [
     message:
       'must be five fields separated by single spaces (minute, hour, day of the month, month, day of the week), ' +
       'such as 30 2 * * MON-FRI, or one of @hourly, @daily, @weekly, @monthly, @yearly',
+  },
+  {
+    rule: "self.findAll('[0-9]+-[0-9]+').all(r, int(r.split('-')[0]) <= int(r.split('-')[1]))",
+    message: 'a range must begin with the smaller value; write 50-59,0-10 for 50-10',
   },
   ...CRON_FIELDS.map(({ name, pattern, allowed }, index) => ({
     rule: `self.split(' ').size() != 5 || self.split(' ')[${index}].matches(${celString(pattern)})`,

@@ -49,7 +49,7 @@ export const objectName = (description: string) =>
     {
       maxLength: 253,
       pattern: new RegExp(`^${DNS_LABEL}(\\.${DNS_LABEL})*$`),
-      must: 'must be the name of a Kubernetes object: lower-case letters, digits, - and .',
+      must: 'must be the name of a Kubernetes object: lower-case letters, digits, dashes and dots',
     },
     description,
   );

@@ -66,10 +66,15 @@ function section(root: StructuralSchema, name: 'spec' | 'status', title: string)
 }
 
 function rules(root: StructuralSchema): string[] {
-  const found = rulesOf(root, '');
-  if (found.length === 0) return [];
+  // Fields of one type share their rules: each is told once, with all its fields.
+  const found = new Map<string, string[]>();
+  for (const [path, message] of rulesOf(root, '')) {
+    const paths = found.get(message) ?? [];
+    found.set(message, [...paths, path === '' ? 'the object' : `\`${path}\``]);
+  }
+  if (found.size === 0) return [];
   return ['## Rules', '', 'The API server refuses an object that breaks one of these.', '']
-    .concat(found.map(([path, message]) => `- \`${path || 'the object'}\`: ${message}.`))
+    .concat([...found].map(([message, paths]) => `- ${paths.join(', ')}: ${message}.`))
     .concat('');
 }
 
@@ -77,7 +82,14 @@ function rulesOf(schema: StructuralSchema, path: string): (readonly [string, str
   const own = (schema['x-kubernetes-validations'] ?? []).map(
     ({ message, fieldPath }) => [path + (fieldPath ?? ''), message] as const,
   );
-  return own.concat(childrenOf(schema, path).flatMap((child) => rulesOf(child.schema, child.path)));
+  const { properties, items, additionalProperties } = schema;
+  const prefix = path === '' ? '' : `${path}.`;
+  return [
+    ...own,
+    ...Object.entries(properties ?? {}).flatMap(([name, child]) => rulesOf(child, prefix + name)),
+    ...(items ? rulesOf(items, `${path}[]`) : []),
+    ...(additionalProperties ? rulesOf(additionalProperties, `${path}.*`) : []),
+  ];
 }
 
 function rowsOf(schema: StructuralSchema, path: string): FieldRow[] {
@@ -110,10 +122,12 @@ function tableRow({ path, schema, required }: FieldRow): string {
 
 function typeName(schema: StructuralSchema): string {
   if (schema['x-kubernetes-int-or-string']) return 'quantity';
-  if (schema.items) return `list of ${typeName(schema.items)}s`;
-  if (schema.additionalProperties) return `map of ${typeName(schema.additionalProperties)}s`;
+  if (schema.items) return `list of ${plural(typeName(schema.items))}`;
+  if (schema.additionalProperties) return `map of ${plural(typeName(schema.additionalProperties))}`;
   return schema.type ?? '';
 }
+
+const plural = (word: string): string => (word === 'quantity' ? 'quantities' : `${word}s`);
 
 function allowed(schema: StructuralSchema): string {
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(', ');

@@ -110,6 +110,7 @@ const json = (response: ServerResponse, status: number, body: unknown, headers =
 const pod = (name: string): KubeObject => ({
   metadata: { name, namespace: 'team', resourceVersion: '7' },
 });
+const newPod = (name: string): KubeObject => ({ metadata: { name, namespace: 'team' } });
 
 /** Lets real sockets work while simulated time stands still. */
 async function settleUntil(clock: FakeClock, holds: () => boolean): Promise<void> {
@@ -163,7 +164,7 @@ describe('requests', () => {
 
   test('each impersonated group is a header of its own', async () => {
     const { api, server } = await setUp((_request, response) => json(response, 201, pod('a')));
-    await api.create(PODS, pod('a'), { impersonate: { user: 'ann', groups: ['dev', 'ops'] } });
+    await api.create(PODS, newPod('a'), { impersonate: { user: 'ann', groups: ['dev', 'ops'] } });
     const raw = server.seen[0]?.rawHeaders ?? [];
     const groups = raw.filter((_, index) => raw[index - 1]?.toLowerCase() === 'impersonate-group');
     expect(groups).toEqual(['dev', 'ops']);
@@ -307,14 +308,14 @@ describe('refusals', () => {
     const read = await failure(api.get(PODS, { name: 'a', namespace: 'team' }));
     expect(read).toMatchObject({ name: 'KubeApiError', code: row.onRead, status: row.status });
     expect(read.message).toContain('why');
-    expect((await failure(api.create(PODS, pod('a')))).code).toBe(row.onWrite);
+    expect((await failure(api.create(PODS, newPod('a')))).code).toBe(row.onWrite);
   });
 
   test('Retry-After is told in milliseconds; a 429 of a write is not retried', async () => {
     const { api, server } = await setUp((_request, response) =>
       json(response, 429, { reason: 'TooManyRequests' }, { 'retry-after': '3' }),
     );
-    expect(await failure(api.create(PODS, pod('a')))).toMatchObject({
+    expect(await failure(api.create(PODS, newPod('a')))).toMatchObject({
       code: 'tooManyRequests',
       retryAfterMs: 3_000,
     });
@@ -351,6 +352,7 @@ describe('refusals', () => {
     );
     const withoutVersion = { metadata: { name: 'a', namespace: 'team' } };
     expect((await failure(api.update(PODS, withoutVersion))).message).toContain('resourceVersion');
+    expect(await failure(api.create(PODS, pod('a')))).toMatchObject({ code: 'badRequest' });
     expect(server.seen).toHaveLength(0);
   });
 });
@@ -359,13 +361,13 @@ describe('lost replies', () => {
   test('a connection refused is unavailable for a write too: nothing was sent', async () => {
     const { api, server } = await setUp(() => undefined);
     server.stop();
-    expect((await failure(api.create(PODS, pod('a')))).code).toBe('unavailable');
+    expect((await failure(api.create(PODS, newPod('a')))).code).toBe('unavailable');
     expect((await failure(api.get(NODES, { name: 'n' }))).code).toBe('unavailable');
   });
 
   test('a connection broken after the request leaves a write unknown and a read unavailable', async () => {
     const { api } = await setUp((_request, response) => response.socket?.destroy());
-    expect((await failure(api.create(PODS, pod('a')))).code).toBe('unknownOutcome');
+    expect((await failure(api.create(PODS, newPod('a')))).code).toBe('unknownOutcome');
     expect((await failure(api.get(NODES, { name: 'n' }))).code).toBe('unavailable');
   });
 
@@ -375,12 +377,12 @@ describe('lost replies', () => {
       response.write('{"metadata":');
       setTimeout(() => response.socket?.destroy(), 20);
     });
-    expect((await failure(api.create(PODS, pod('a')))).code).toBe('unknownOutcome');
+    expect((await failure(api.create(PODS, newPod('a')))).code).toBe('unknownOutcome');
   });
 
   test('no reply by the deadline ends the call and its connection', async () => {
     const { api } = await setUp(() => undefined, { deadlineMs: 100 });
-    const error = await failure(api.create(PODS, pod('a')));
+    const error = await failure(api.create(PODS, newPod('a')));
     expect(error.code).toBe('unknownOutcome');
     expect(error.message).toContain('no reply within 100 ms');
     expect((await failure(api.get(NODES, { name: 'n' }))).code).toBe('unavailable');
@@ -389,8 +391,8 @@ describe('lost replies', () => {
   test("the caller's abort ends a write under way, and one that waits for its place is not sent", async () => {
     const { api, server } = await setUp(() => undefined, { concurrentWrites: 1 });
     const abort = new AbortController();
-    const underWay = failure(api.create(PODS, pod('a'), { signal: abort.signal }));
-    const waiting = failure(api.create(PODS, pod('b'), { signal: abort.signal }));
+    const underWay = failure(api.create(PODS, newPod('a'), { signal: abort.signal }));
+    const waiting = failure(api.create(PODS, newPod('b'), { signal: abort.signal }));
     while (server.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     abort.abort(new Error('leadership lost'));
     expect((await underWay).code).toBe('unknownOutcome');
@@ -408,8 +410,8 @@ describe('stillWanted', () => {
       { concurrentWrites: 1 },
     );
     let wanted = true;
-    const first = api.create(PODS, pod('a'), { stillWanted: () => wanted });
-    const second = failure(api.create(PODS, pod('b'), { stillWanted: () => wanted }));
+    const first = api.create(PODS, newPod('a'), { stillWanted: () => wanted });
+    const second = failure(api.create(PODS, newPod('b'), { stillWanted: () => wanted }));
     while (server.seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     wanted = false;
     release.resolve();
@@ -441,7 +443,7 @@ describe('bounds', () => {
     );
     const order: string[] = [];
     const writes = Array.from({ length: 9 }, async () => {
-      await api.create(PODS, pod('a'));
+      await api.create(PODS, newPod('a'));
       order.push('pod');
     });
     const lease = api.update(LEASES, pod('lease')).then(() => order.push('lease'));

@@ -161,6 +161,12 @@ async function watch<T extends KubeObject>(
 function writes(caller: Caller): Pick<KubeApi, 'create' | 'update' | 'patch' | 'delete'> {
   return {
     async create<T extends KubeObject>(ref: ResourceRef, object: T, options: WriteOptions = {}) {
+      // The server answers this slip with 500, which would read as "it may have happened".
+      if (object.metadata.resourceVersion !== undefined)
+        throw new KubeApiError(
+          'badRequest',
+          `create of ${ref.kind} "${object.metadata.name}" must not name metadata.resourceVersion`,
+        );
       const path = collectionPath(ref, namespaceOf(ref, object.metadata));
       const call = writeCall('create', 'POST', ref, { path, options });
       return prepare<T>(ref, await caller.json({ ...call, body: typed(ref, object) }));

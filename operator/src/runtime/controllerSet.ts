@@ -1,0 +1,184 @@
+import { decideAdhocJob, expiryOf } from '../controllers/adhocJob/decideAdhocJob.ts';
+import { createAgentController } from '../controllers/agent/agentController.ts';
+import { createCronJobController } from '../controllers/cronJob/cronJobController.ts';
+import { agentViews, roleViews, type ViewInput } from '../controllers/gatherViews.ts';
+import { createJobController } from '../controllers/job/jobController.ts';
+import { createJobFramework, type JobFramework } from '../controllers/job/jobFramework.ts';
+import {
+  createMaintenanceController,
+  type MaintenanceController,
+} from '../controllers/maintenance/maintenanceController.ts';
+import {
+  createPreemptionController,
+  type PreemptionController,
+} from '../controllers/preemption/preemptionController.ts';
+import { holdsOf } from '../controllers/preemption/records.ts';
+import {
+  createReservationController,
+  type ReservationController,
+} from '../controllers/reservation/reservationController.ts';
+import { createRoleController } from '../controllers/role/roleController.ts';
+import { createScheduling, type SchedulingLoop } from '../controllers/scheduling/scheduling.ts';
+import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
+import type { Recorder } from '../controllers/shared/recorder.ts';
+import { createLauncher } from '../controllers/task/launcher.ts';
+import { timeOf } from '../controllers/task/taskView.ts';
+import type { UsageBoard } from '../controllers/usage.ts';
+import type { World } from '../controllers/world.ts';
+import { resources, sumOf } from '../model/resources.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { KubeApi } from '../ports/kubeApi.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Metrics } from '../ports/metrics.ts';
+import { ADHOC_JOBS, SERVICE_JOBS } from '../schema/mezzoKinds.ts';
+import type { OperatorConfig } from './operatorConfig.ts';
+import type { WorkResult } from './workQueue.ts';
+
+export interface ControllerSetOptions {
+  readonly world: World;
+  /** Guarded: refuses to write when this process does not lead. */
+  readonly kube: KubeApi;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly recorder: Recorder;
+  readonly usage: UsageBoard;
+  readonly config: OperatorConfig;
+  readonly epoch: () => number;
+  readonly mayAct: () => boolean;
+  readonly signal: AbortSignal;
+  /** Asks for a look at a key of a controller. */
+  readonly enqueue: (controller: ControllerName, key: string) => void;
+}
+
+export const CONTROLLER_NAMES = [
+  'serviceJob',
+  'adhocJob',
+  'cronJob',
+  'agent',
+  'role',
+  'reservation',
+  'maintenance',
+  'preemption',
+] as const;
+export type ControllerName = (typeof CONTROLLER_NAMES)[number];
+
+/** The controllers of one process, wired to each other; nothing runs yet. */
+export interface ControllerSet {
+  readonly reconcile: Readonly<Record<ControllerName, (key: string) => Promise<WorkResult>>>;
+  readonly scheduling: SchedulingLoop;
+  readonly jobs: JobFramework;
+  readonly preemption: PreemptionController;
+  viewInput(): ViewInput;
+}
+
+/** Mesos's default: an offer has at least a hundredth of a CPU or 32 MB. */
+const MIN_ALLOCATABLE = [resources({ cpus: 10 }), resources({ mem: 32 * 2 ** 20 })];
+
+/** Builds the controllers. They know each other only through the functions passed here. */
+export function createControllerSet(options: ControllerSetOptions): ControllerSet {
+  const { world, kube, clock, log, metrics, recorder, config } = options;
+  const launcher = createLauncher({
+    kube,
+    clock,
+    log,
+    epoch: options.epoch,
+    signal: options.signal,
+  });
+  const late: {
+    preemption?: PreemptionController;
+    reservation?: ReservationController;
+    maintenance?: MaintenanceController;
+  } = {};
+  const holds = () => [...holdsOf(world), ...(late.preemption?.transientHolds() ?? [])];
+  const scheduling = createScheduling({
+    world,
+    launcher,
+    clock,
+    log,
+    metrics,
+    epoch: options.epoch,
+    mayAct: options.mayAct,
+    holds,
+    reservations: () => late.reservation?.reserved() ?? new Map(),
+    inMaintenance: () => late.maintenance?.inMaintenance() ?? new Set(),
+    batchMs: config.batchMs,
+    safetyNetMs: config.safetyNetMs,
+    offerTimeoutMs: config.offerTimeoutMs,
+    allocate: { minAllocatable: MIN_ALLOCATABLE, mode: 'mezzo', fairnessExclude: [] },
+  });
+  const jobs = createJobFramework({
+    scheduling,
+    world,
+    clock,
+    log,
+    holds,
+    onRejection: (jobKey) => enqueueJob(options, jobKey),
+    onUnplaced: () => undefined,
+  });
+  const preemption = createPreemptionController({
+    world,
+    kube,
+    clock,
+    log,
+    metrics,
+    recorder,
+    scheduling,
+    jobs,
+    delayMs: config.preemptionDelayMs,
+  });
+  const snapshot = () => scheduling.snapshot();
+  const reservation = createReservationController({
+    world,
+    kube,
+    clock,
+    ledger: () => snapshot().ledger,
+  });
+  const maintenance = createMaintenanceController({ world, kube, clock, recorder });
+  Object.assign(late, { preemption, reservation, maintenance });
+  const viewInput = (): ViewInput => ({
+    world,
+    gathered: snapshot(),
+    plan: scheduling.lastPlan(),
+    usage: options.usage,
+  });
+  const shared = { world, kube, clock, recorder, jobs, snapshot, retentionMs: config.retentionMs };
+  const controllers = {
+    serviceJob: createJobController({
+      ...shared,
+      kind: 'ServiceJob',
+      ref: SERVICE_JOBS,
+      cache: world.serviceJobs,
+      decide: decideServiceJob,
+    }),
+    adhocJob: createJobController({
+      ...shared,
+      kind: 'AdhocJob',
+      ref: ADHOC_JOBS,
+      cache: world.adhocJobs,
+      decide: (facts) => decideAdhocJob({ ...facts, startedAtMs: timeOf(facts.status.startedAt) }),
+      isExpired: (facts) => (expiryOf(facts) ?? Number.POSITIVE_INFINITY) <= facts.nowMs,
+    }),
+    cronJob: createCronJobController({ world, kube, clock, recorder }),
+    agent: createAgentController({ world, kube, clock, snapshot }),
+    role: createRoleController({
+      world,
+      kube,
+      clock,
+      roleViews: () => roleViews(viewInput()),
+      capacity: () => sumOf(agentViews(viewInput()).map((agent) => agent.capacity)),
+    }),
+    reservation,
+    maintenance,
+    preemption,
+  };
+  const reconcile = Object.fromEntries(
+    CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
+  ) as ControllerSet['reconcile'];
+  return { reconcile, scheduling, jobs, preemption, viewInput };
+}
+
+function enqueueJob(options: ControllerSetOptions, jobKey: string): void {
+  const [kind, ...rest] = jobKey.split('/');
+  options.enqueue(kind === 'ServiceJob' ? 'serviceJob' : 'adhocJob', rest.join('/'));
+}

@@ -1,0 +1,94 @@
+import { isOpen } from '../controllers/preemption/records.ts';
+import { isTaskPod } from '../controllers/task/taskView.ts';
+import type { World } from '../controllers/world.ts';
+import { jobKeyOf } from '../model/job.ts';
+import { LABEL } from '../model/labels.ts';
+import type { KubeObject } from '../ports/kubeApi.ts';
+import type { AdhocJobObject, ServiceJobObject } from '../schema/mezzoKinds.ts';
+import type { ControllerName } from './controllerSet.ts';
+
+export interface RoutingTargets {
+  readonly enqueue: (controller: ControllerName, key: string) => void;
+  readonly trigger: () => void;
+}
+
+const keyOf = (object: KubeObject): string =>
+  `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+
+/** Which change concerns which controller. Returns how to stop listening. */
+export function routeEvents(world: World, { enqueue, trigger }: RoutingTargets): () => void {
+  const preemptions = (
+    kind: 'ServiceJob' | 'AdhocJob',
+    job: ServiceJobObject | AdhocJobObject,
+  ): void => {
+    if (job.status?.preemptions?.some(isOpen) !== true) return;
+    enqueue('preemption', jobKeyOf(kind, job.metadata.namespace ?? '', job.metadata.name));
+  };
+  const jobsOfRoles = (): void => {
+    for (const job of world.serviceJobs.list()) enqueue('serviceJob', keyOf(job));
+    for (const job of world.adhocJobs.list()) enqueue('adhocJob', keyOf(job));
+  };
+  const stops = [
+    world.serviceJobs.subscribe(({ object }) => {
+      enqueue('serviceJob', keyOf(object));
+      preemptions('ServiceJob', object);
+    }),
+    world.adhocJobs.subscribe(({ object }) => {
+      enqueue('adhocJob', keyOf(object));
+      preemptions('AdhocJob', object);
+      const cron = object.metadata.labels?.[LABEL.cronJob];
+      if (cron !== undefined) enqueue('cronJob', `${object.metadata.namespace ?? ''}/${cron}`);
+    }),
+    world.cronJobs.subscribe(({ object }) => enqueue('cronJob', keyOf(object))),
+    world.pods.subscribe(({ object }) => {
+      const labels = object.metadata.labels ?? {};
+      const job = labels[LABEL.job];
+      if (isTaskPod(object) && job !== undefined) {
+        const controller = labels[LABEL.jobKind] === 'ServiceJob' ? 'serviceJob' : 'adhocJob';
+        enqueue(controller, `${object.metadata.namespace ?? ''}/${job}`);
+      }
+      trigger();
+    }),
+    world.nodes.subscribe(({ object }) => {
+      enqueue('agent', object.metadata.name);
+      trigger();
+    }),
+    world.agents.subscribe(({ object }) => {
+      enqueue('agent', object.metadata.name);
+      trigger();
+    }),
+    world.roles.subscribe((event) => {
+      enqueue('role', `Role/${event.object.metadata.name}`);
+      if (isSpecChange(event)) jobsOfRoles();
+      trigger();
+    }),
+    world.quotas.subscribe((event) => {
+      enqueue('role', `Quota/${event.object.metadata.name}`);
+      if (isSpecChange(event)) jobsOfRoles();
+      trigger();
+    }),
+    world.reservations.subscribe(({ object }) => {
+      enqueue('reservation', object.metadata.name);
+      trigger();
+    }),
+    world.maintenanceWindows.subscribe(({ object }) => {
+      enqueue('maintenance', object.metadata.name);
+      trigger();
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Statuses of roles change every few seconds; jobs only care for what people wrote. */
+function isSpecChange(event: {
+  readonly kind: string;
+  readonly object: KubeObject;
+  readonly previous?: KubeObject;
+}): boolean {
+  return (
+    event.kind !== 'modified' ||
+    event.object.metadata.generation !== event.previous?.metadata.generation
+  );
+}

@@ -1,0 +1,41 @@
+import type { FrameworkHubConfig } from '../controllers/framework/types.ts';
+
+/** Every setting of the operator; times in milliseconds. */
+export interface OperatorConfig {
+  /** Differs for every process ever started. */
+  readonly identity: string;
+  /** Namespace of the lease. */
+  readonly namespace: string;
+  readonly leaseName: string;
+  readonly leaseDurationMs: number;
+  readonly renewDeadlineMs: number;
+  readonly retryPeriodMs: number;
+  /** Changes within this time are answered by one allocation cycle. */
+  readonly batchMs: number;
+  /** A cycle runs at least this often. */
+  readonly safetyNetMs: number;
+  readonly offerTimeoutMs: number;
+  /** How long a dead Pod keeps its name taken. */
+  readonly retentionMs: number;
+  /** How long a task waits before others may be preempted for it. */
+  readonly preemptionDelayMs: number;
+  /** After the server's history went backwards: nothing is killed for this long. */
+  readonly quarantineMs: number;
+  /** A watch without news for longer makes the process unfit to lead. */
+  readonly watchStaleMs: number;
+  readonly frameworks: Omit<FrameworkHubConfig, 'epoch'>;
+}
+
+export const DEFAULT_CONFIG: Omit<OperatorConfig, 'identity' | 'namespace' | 'frameworks'> = {
+  leaseName: 'mezzo-operator',
+  leaseDurationMs: 15_000,
+  renewDeadlineMs: 10_000,
+  retryPeriodMs: 2_000,
+  batchMs: 10,
+  safetyNetMs: 5_000,
+  offerTimeoutMs: 60_000,
+  retentionMs: 120_000,
+  preemptionDelayMs: 1_000,
+  quarantineMs: 300_000,
+  watchStaleMs: 420_000,
+};

@@ -1,0 +1,24 @@
+import type { KubeApi } from '../ports/kubeApi.ts';
+import { PODS } from '../schema/kubeKinds.ts';
+import { OperatorError } from './errors.ts';
+
+/**
+ * A KubeApi that deletes no Pod while in quarantine. After an etcd restore, objects that asked for running Pods may be
+ * missing: killing what nobody seems to want would kill healthy work.
+ */
+export function quarantinedApi(api: KubeApi, inQuarantine: () => boolean): KubeApi {
+  return {
+    ...api,
+    delete(ref, key, options) {
+      if (ref.plural === PODS.plural && ref.group === PODS.group && inQuarantine()) {
+        return Promise.reject(
+          new OperatorError(
+            'unavailable',
+            `Pod ${key.name} is not deleted: the cluster's history went backwards and is in quarantine`,
+          ),
+        );
+      }
+      return api.delete(ref, key, options);
+    },
+  };
+}
