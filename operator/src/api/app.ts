@@ -88,3 +88,13 @@ export function createApp(options: AppOptions): Express {
   app.use(errorHandler(context.log));
   return app;
 }
+
+/** Probes and metrics alone, for the port that kubelets and scrapers use. */
+export function createProbeApp(options: Pick<AppOptions, 'log' | 'probes' | 'metrics'>): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(probeRoutes(options));
+  app.use(notFound);
+  app.use(errorHandler(options.log));
+  return app;
+}

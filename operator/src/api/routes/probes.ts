@@ -3,7 +3,7 @@ import type { ProbeResult, RouteContext } from '../app.ts';
 import { methodNotAllowed } from '../errors.ts';
 
 /** Probes and metrics: for kubelets and scrapers, without credentials. */
-export function probeRoutes(context: RouteContext): Router {
+export function probeRoutes(context: Pick<RouteContext, 'probes' | 'metrics'>): Router {
   const router = Router({ strict: true, caseSensitive: true });
   router.get('/livez', (_request, response) => sendProbe(response, context.probes.live()));
   router.get('/readyz', (_request, response) => sendProbe(response, context.probes.ready()));

@@ -1,0 +1,121 @@
+import { parseArgs } from 'node:util';
+import { ok, type Result, refuse } from './model/result.ts';
+
+/** Flags of the operator; every one may also be left out. */
+export interface Flags {
+  readonly kubeconfig: string | undefined;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly metricsPort: number;
+  readonly namespace: string;
+  readonly insecureLoopback: boolean;
+  readonly anonymousPrincipal: string | undefined;
+  readonly advertiseIp: string;
+  readonly defaultTaskImage: string;
+  readonly frameworkNamespace: string;
+  readonly impersonate: boolean;
+  readonly agentServiceAccount: string | undefined;
+  readonly basicSecretsDir: string | undefined;
+  readonly audience: string;
+  readonly offerTimeoutSeconds: number;
+  readonly retentionSeconds: number;
+  readonly logLevel: string;
+}
+
+const OPTIONS = {
+  kubeconfig: { type: 'string' },
+  'http-host': { type: 'string' },
+  'http-port': { type: 'string' },
+  'metrics-port': { type: 'string' },
+  namespace: { type: 'string' },
+  'leader-elect': { type: 'boolean' },
+  'insecure-loopback': { type: 'boolean' },
+  'anonymous-principal': { type: 'string' },
+  'advertise-ip': { type: 'string' },
+  'default-task-image': { type: 'string' },
+  'framework-namespace': { type: 'string' },
+  impersonate: { type: 'boolean' },
+  'agent-service-account': { type: 'string' },
+  'basic-secrets-dir': { type: 'string' },
+  audience: { type: 'string' },
+  'offer-timeout-seconds': { type: 'string' },
+  'retention-seconds': { type: 'string' },
+  'log-level': { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
+
+export const USAGE = `usage: operator [flags]           run the operator
+       operator uninstall …      release everything that waits for the operator
+
+  --kubeconfig PATH             cluster to run against (default: the Pod's own, then ~/.kube/config)
+  --http-port N                 scheduler API, views, agent reports (default 8080)
+  --http-host ADDRESS           address to listen on (default: all, with --insecure-loopback 127.0.0.1)
+  --metrics-port N              /metrics, /livez, /readyz (default 8081; 0: on the http port only)
+  --namespace NAME              namespace of the lease (default mezzo-system)
+  --leader-elect                taken for habit's sake: leaders are always elected
+  --advertise-ip IP             address frameworks and standbys reach this process at (default $POD_IP or 127.0.0.1)
+  --default-task-image IMAGE    image of framework tasks that name none
+  --framework-namespace NAME    where frameworks without a namespace of their own run (default: default)
+  --impersonate                 create framework Pods as the framework's principal
+  --agent-service-account NAME  system:serviceaccount:NS:NAME of the node agents
+  --basic-secrets-dir PATH      one file per principal, its content the secret: allows HTTP Basic
+  --audience NAME               audience of bearer tokens (default mezzo)
+  --offer-timeout-seconds N     offers nobody answers end after this (default 60)
+  --retention-seconds N         how long a dead task's Pod keeps its name taken (default 120)
+  --insecure-loopback           listen on 127.0.0.1 and take callers without credentials; for local clusters only
+  --anonymous-principal NAME    principal of callers without credentials (with --insecure-loopback: local)
+  --log-level LEVEL             debug, info, warn, error (default $LOG_LEVEL or info)
+`;
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/** Reads the command line; a refusal says which flag is wrong and what is allowed. `help` asks for the usage text. */
+export function parseFlags(
+  argv: readonly string[],
+  environment: Environment,
+): Result<Flags, string> {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(argv);
+  } catch (error) {
+    return refuse(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  }
+  if (values.help === true) return refuse(USAGE);
+  const numbers = {
+    httpPort: numberOf(values['http-port'], 8080),
+    metricsPort: numberOf(values['metrics-port'], 8081),
+    offerTimeoutSeconds: numberOf(values['offer-timeout-seconds'], 60),
+    retentionSeconds: numberOf(values['retention-seconds'], 120),
+  };
+  const wrong = Object.entries(numbers).find(([, value]) => !Number.isInteger(value) || value < 0);
+  if (wrong !== undefined)
+    return refuse(`flag for ${wrong[0]} must be a whole number of at least 0`);
+  if (Math.max(numbers.httpPort, numbers.metricsPort) > 65535)
+    return refuse('a port must be at most 65535');
+  const insecure = values['insecure-loopback'] === true;
+  return ok({
+    ...numbers,
+    kubeconfig: values.kubeconfig,
+    httpHost: values['http-host'] ?? (insecure ? '127.0.0.1' : '0.0.0.0'),
+    namespace: values.namespace ?? environment['POD_NAMESPACE'] ?? 'mezzo-system',
+    insecureLoopback: insecure,
+    anonymousPrincipal: values['anonymous-principal'] ?? (insecure ? 'local' : undefined),
+    advertiseIp: values['advertise-ip'] ?? environment['POD_IP'] ?? '127.0.0.1',
+    defaultTaskImage: values['default-task-image'] ?? 'docker.io/library/busybox:1.36',
+    frameworkNamespace: values['framework-namespace'] ?? 'default',
+    impersonate: values.impersonate === true,
+    agentServiceAccount:
+      values['agent-service-account'] ?? environment['MEZZO_AGENT_SERVICE_ACCOUNT'],
+    basicSecretsDir: values['basic-secrets-dir'],
+    audience: values.audience ?? 'mezzo',
+    logLevel: values['log-level'] ?? environment['LOG_LEVEL'] ?? 'info',
+  });
+}
+
+function parse(argv: readonly string[]) {
+  return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false })
+    .values;
+}
+
+const numberOf = (text: string | undefined, otherwise: number): number =>
+  text === undefined ? otherwise : Number(text);
