@@ -141,6 +141,9 @@ export class FakeKubeClient implements KubeApi {
     options: WriteOptions,
     perform: (how: { by: string; dryRun: boolean }) => unknown,
   ): Promise<T> {
+    if (options.stillWanted?.() === false) {
+      return Promise.reject(kubeError('unavailable', `${what}: no longer wanted, not sent`));
+    }
     const how = { by: this.#by, dryRun: options.dryRun === true };
     return this.#transport.exchange({
       kind: 'write',

@@ -1,0 +1,110 @@
+import { LABEL } from '../../operator/src/model/labels.ts';
+import type { KubeObject } from '../../operator/src/ports/kubeApi.ts';
+import { PODS } from '../../operator/src/schema/kubeKinds.ts';
+import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
+import {
+  ADHOC_JOBS,
+  type AdhocJobObject,
+  CRON_JOBS,
+  SERVICE_JOBS,
+  type ServiceJobObject,
+} from '../../operator/src/schema/mezzoKinds.ts';
+import type { FakeApiServer } from '../support/fakeApiServer.ts';
+import type { Oracle } from './oracles.ts';
+import { isMezzo, isTerminal, jobUidOf, podKey, slotOf } from './podFacts.ts';
+import { CAPPED, type WorkloadOptions } from './workload.ts';
+
+export interface Shortfall {
+  readonly oracle: Oracle;
+  readonly message: string;
+}
+
+/** What is still not as it should be in the end; empty when everything has converged. */
+export function shortfalls(
+  api: FakeApiServer,
+  only: WorkloadOptions['only'],
+): readonly Shortfall[] {
+  const pods = [...(api.all(PODS) as Iterable<Pod>)].filter(isMezzo);
+  const live = pods.filter((pod) => !isTerminal(pod));
+  const services = [...(api.all(SERVICE_JOBS) as Iterable<ServiceJobObject>)];
+  const adhocs = [...(api.all(ADHOC_JOBS) as Iterable<AdhocJobObject>)];
+  const found = [
+    ...stuck([...pods, ...services, ...adhocs]),
+    ...services.flatMap((job) => serviceShortfalls(job, live)),
+    ...strays(live, [...services, ...adhocs]),
+  ];
+  if (only === 'everything') {
+    const observed = [...services, ...adhocs, ...api.all(CRON_JOBS)];
+    found.push(...adhocs.flatMap(adhocShortfalls), ...observed.flatMap(unobserved));
+  }
+  return found;
+}
+
+const late = (message: string): Shortfall => ({ oracle: 'convergence', message });
+
+function stuck(objects: readonly KubeObject[]): readonly Shortfall[] {
+  return objects
+    .filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+    .map(({ kind, metadata: { name, finalizers = [], deletionTimestamp } }) => ({
+      oracle: 'finalizers' as const,
+      message: `${kind} ${name} is being deleted since ${deletionTimestamp}, held by ${finalizers.join(', ') || 'its kubelet'}`,
+    }));
+}
+
+function serviceShortfalls(job: ServiceJobObject, live: readonly Pod[]): readonly Shortfall[] {
+  const { name, uid } = job.metadata;
+  const own = live.filter((pod) => jobUidOf(pod) === uid);
+  const running = own.filter(({ status }) => status?.phase === 'Running');
+  const asked = job.spec.instances ?? 1;
+  const wanted = name === CAPPED.job ? Math.floor(CAPPED.limitMillis / CAPPED.eachMillis) : asked;
+  if (running.length !== wanted || own.length !== wanted) {
+    return [
+      late(
+        `ServiceJob ${name}: ${running.length} of ${wanted} instances run, ${own.length} live Pods`,
+      ),
+    ];
+  }
+  const old = running.filter(({ spec }) => spec.containers[0]?.image !== job.spec.template.image);
+  return old.map((pod) =>
+    late(
+      `ServiceJob ${name}: ${podKey(pod)} runs ${pod.spec.containers[0]?.image}, not ${job.spec.template.image}`,
+    ),
+  );
+}
+
+function adhocShortfalls({ metadata, spec, status }: AdhocJobObject): readonly Shortfall[] {
+  if (status?.result === undefined)
+    return [late(`AdhocJob ${metadata.name} has no result: ${JSON.stringify(status?.counts)}`)];
+  const isSure =
+    spec.template.env?.some(({ name, value }) => name === 'SIM_EXIT_CODE' && value === '0') ===
+    true;
+  return isSure && status.result === 'Failed'
+    ? [late(`AdhocJob ${metadata.name} failed though each run exits 0`)]
+    : [];
+}
+
+function strays(
+  live: readonly Pod[],
+  jobs: readonly (ServiceJobObject | AdhocJobObject)[],
+): readonly Shortfall[] {
+  const byUid = new Map(jobs.map((job) => [job.metadata.uid, job]));
+  return live
+    .filter((pod) => {
+      const job = byUid.get(jobUidOf(pod));
+      return (
+        job === undefined ||
+        Number(pod.metadata.labels?.[LABEL.instance]) >= (job.spec.instances ?? 1)
+      );
+    })
+    .map((pod) => late(`stray Pod ${podKey(pod)} of ${slotOf(pod) ?? 'no job'}`));
+}
+
+function unobserved(object: KubeObject): readonly Shortfall[] {
+  const { status, metadata, kind } = object as ServiceJobObject;
+  if (status?.observedGeneration === metadata.generation) return [];
+  return [
+    late(
+      `${kind} ${metadata.name}: observedGeneration ${status?.observedGeneration}, generation ${metadata.generation}`,
+    ),
+  ];
+}

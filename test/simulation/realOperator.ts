@@ -1,0 +1,49 @@
+import type { Metrics } from '../../operator/src/ports/metrics.ts';
+import { createOperator } from '../../operator/src/runtime/operator.ts';
+import { DEFAULT_CONFIG } from '../../operator/src/runtime/operatorConfig.ts';
+import type { LaunchOperator } from './process.ts';
+
+const nothing = (): void => undefined;
+
+const NO_METRICS: Metrics = {
+  allocationCycle: nothing,
+  offer: nothing,
+  launch: nothing,
+  preemption: nothing,
+  reconcile: nothing,
+  kubeRequest: nothing,
+  watchRestart: nothing,
+  poisonObject: nothing,
+  ledgerDrift: nothing,
+  nodeRefusal: nothing,
+};
+
+/** The operator itself, all of it but sockets, on simulated ports. */
+export const realOperator: LaunchOperator = ({ identity, ...ports }) =>
+  createOperator({
+    ...ports,
+    metrics: NO_METRICS,
+    // No external framework takes part: their calls come through sockets.
+    authorizer: {
+      mayOffer: () =>
+        Promise.resolve({ kind: 'denied', missing: 'the simulation has no frameworks' }),
+      mayCreatePods: () =>
+        Promise.resolve({ kind: 'denied', missing: 'the simulation has no frameworks' }),
+    },
+    config: {
+      ...DEFAULT_CONFIG,
+      identity,
+      namespace: 'mezzo-system',
+      frameworks: {
+        defaultNamespace: 'apps',
+        forbiddenNamespaces: ['mezzo-system'],
+        defaultImage: 'none',
+        runAsUser: 65_534,
+        impersonate: false,
+        advertised: { hostname: identity, ip: '10.0.0.1', port: 5050 },
+        heartbeatMs: 5000,
+        recoveryGraceMs: 60_000,
+        reconcileQuietMs: 30_000,
+      },
+    },
+  });

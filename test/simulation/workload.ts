@@ -1,0 +1,290 @@
+import type { KubeObject, ResourceRef } from '../../operator/src/ports/kubeApi.ts';
+import type { Rng } from '../../operator/src/ports/rng.ts';
+import { NAMESPACES, PODS } from '../../operator/src/schema/kubeKinds.ts';
+import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
+import {
+  ADHOC_JOBS,
+  CRON_JOBS,
+  QUOTAS,
+  ROLES,
+  SERVICE_JOBS,
+  type ServiceJobObject,
+} from '../../operator/src/schema/mezzoKinds.ts';
+import type { FakeApiServer } from '../support/fakeApiServer.ts';
+import type { FakeClock } from '../support/fakeClock.ts';
+import { tolerant } from './kubelet.ts';
+import { isMezzo } from './podFacts.ts';
+
+export const NAMESPACE = 'apps';
+/** The job that asks for more than its role's limit: half of it must stay pending. */
+export const CAPPED = {
+  role: 'capped',
+  job: 'capped',
+  limitMillis: 1000,
+  instances: 4,
+  eachMillis: 500,
+} as const;
+
+const USER = 'user';
+const ROLE_PATHS = ['eng', 'eng/web', 'ops', CAPPED.role] as const;
+const JOB_ROLES = ['eng', 'eng/web', 'ops'] as const;
+
+export interface WorkloadOptions {
+  readonly api: FakeApiServer;
+  readonly clock: FakeClock;
+  readonly rng: Rng;
+  /** Until then users keep changing things. */
+  readonly activeMs: number;
+  readonly nodeNames: () => readonly string[];
+  /** Without the kinds a controller under test does not know. */
+  readonly only: 'services' | 'everything';
+}
+
+/** What the users do: roles, quotas, jobs, and changes of mind, all within what the nodes can hold. */
+export class Workload {
+  readonly #options: WorkloadOptions;
+  #made = 0;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { api, rng, only } = this.#options;
+    const by = USER;
+    api.create(NAMESPACES, { metadata: { name: NAMESPACE } }, { by });
+    for (const path of ROLE_PATHS) {
+      const role = {
+        metadata: { name: path.replace('/', '-') },
+        spec: { path, weight: 1 + rng.int(3) },
+      };
+      api.create(ROLES, role, { by });
+    }
+    this.#quota('eng', 4000);
+    this.#quota('eng/web', 2000);
+    this.#quota(CAPPED.role, CAPPED.limitMillis);
+    this.#create(
+      SERVICE_JOBS,
+      serviceJob(CAPPED.job, CAPPED.role, CAPPED.instances, CAPPED.eachMillis),
+    );
+    const services = 2 + rng.int(3);
+    for (let count = 0; count < services; count += 1) this.#addService();
+    if (only === 'everything') {
+      const adhocs = 1 + rng.int(2);
+      for (let count = 0; count < adhocs; count += 1) this.#addAdhoc();
+      if (rng.next() < 0.4) this.#addCron();
+    }
+    for (const node of this.#options.nodeNames()) if (rng.next() < 0.5) this.#addForeign(node);
+    this.#changeMindLater();
+  }
+
+  #quota(role: string, cpuMillis: number): void {
+    const quota = {
+      metadata: { name: role.replace('/', '-') },
+      spec: { role, limits: { cpus: `${cpuMillis}m`, mem: '16Gi' } },
+    };
+    this.#options.api.create(QUOTAS, quota, { by: USER });
+  }
+
+  #create(ref: ResourceRef, object: KubeObject): void {
+    this.#options.api.create(ref, object, { by: USER });
+  }
+
+  #name(stem: string): string {
+    this.#made += 1;
+    return `${stem}-${this.#made}`;
+  }
+
+  #role(): string {
+    return JOB_ROLES[this.#options.rng.int(JOB_ROLES.length)] ?? 'ops';
+  }
+
+  #addService(): void {
+    const { rng } = this.#options;
+    // At most 4 jobs of 3 instances of 200m: within the limit of every role and half of three nodes.
+    this.#create(
+      SERVICE_JOBS,
+      serviceJob(this.#name('service'), this.#role(), 1 + rng.int(3), 100 + rng.int(101)),
+    );
+  }
+
+  #addAdhoc(): void {
+    const { rng } = this.#options;
+    const parallelism = rng.next() < 0.3 ? { parallelism: 1 } : {};
+    const job = {
+      metadata: { name: this.#name('adhoc'), namespace: NAMESPACE },
+      spec: {
+        role: this.#role(),
+        instances: 1 + rng.int(3),
+        ...parallelism,
+        maxRetries: 50,
+        template: task('adhoc:1', 100, {
+          seconds: 2 + rng.int(20),
+          exitCode: rng.next() < 0.05 ? 1 : 0,
+        }),
+      },
+    };
+    if (job.spec.template.env[1]?.value === '1') job.spec.maxRetries = 1;
+    this.#create(ADHOC_JOBS, job);
+  }
+
+  #addCron(): void {
+    const { rng } = this.#options;
+    const policies = ['CancelNew', 'KillExisting', 'Allow'] as const;
+    const job = {
+      metadata: { name: this.#name('cron'), namespace: NAMESPACE },
+      spec: {
+        schedule: '* * * * *',
+        collisionPolicy: policies[rng.int(3)],
+        startingDeadlineSeconds: 120,
+        jobTemplate: {
+          spec: {
+            role: this.#role(),
+            instances: 1,
+            maxRetries: 5,
+            template: task('cron:1', 100, { seconds: 3 + rng.int(5), exitCode: 0 }),
+          },
+        },
+      },
+    };
+    this.#create(CRON_JOBS, job);
+  }
+
+  /** A Pod of somebody else, bound by another scheduler, which sees the truth. */
+  #addForeign(nodeName: string): void {
+    const pod = {
+      metadata: {
+        name: this.#name('foreign'),
+        namespace: 'kube-system',
+        labels: { app: 'foreign' },
+      },
+      spec: {
+        nodeName,
+        containers: [
+          {
+            name: 'main',
+            image: 'foreign:1',
+            resources: { requests: { cpu: '500m', memory: '512Mi' } },
+          },
+        ],
+      },
+    };
+    this.#options.api.create(PODS, pod, { by: 'scheduler' });
+  }
+
+  #changeMindLater(): void {
+    const { clock, rng, activeMs } = this.#options;
+    clock.setTimer(2000 + rng.int(25_000), () => {
+      if (clock.monotonicMs() >= activeMs) return;
+      this.#changeMind();
+      this.#changeMindLater();
+    });
+  }
+
+  #changeMind(): void {
+    const { rng, only } = this.#options;
+    const changes = [
+      () => this.#scale(),
+      () => this.#newTemplate(),
+      () => this.#deletePod(),
+      () => this.#replaceService(),
+      ...(only === 'everything' ? [() => this.#addAdhocIfFew()] : []),
+    ];
+    changes[rng.int(changes.length)]?.();
+  }
+
+  #service(): ServiceJobObject | undefined {
+    const { api, rng } = this.#options;
+    const jobs = [...(api.all(SERVICE_JOBS) as Iterable<ServiceJobObject>)].filter(
+      ({ metadata }) => metadata.name !== CAPPED.job && metadata.deletionTimestamp === undefined,
+    );
+    return jobs[rng.int(jobs.length)];
+  }
+
+  #patchSpec(job: ServiceJobObject | undefined, spec: unknown): void {
+    const { api } = this.#options;
+    if (job !== undefined)
+      tolerant(() => api.patch(SERVICE_JOBS, keyOf(job), 'merge', { spec }, { by: USER }));
+  }
+
+  #scale(): void {
+    this.#patchSpec(this.#service(), { instances: this.#options.rng.int(4) });
+  }
+
+  #newTemplate(): void {
+    this.#made += 1;
+    this.#patchSpec(this.#service(), { template: { image: `service:${this.#made}` } });
+  }
+
+  #deletePod(): void {
+    const { api, rng } = this.#options;
+    const pods = [...(api.all(PODS) as Iterable<Pod>)].filter(isMezzo);
+    const pod = pods[rng.int(pods.length)];
+    if (pod !== undefined) tolerant(() => api.delete(PODS, keyOf(pod), { by: USER }));
+  }
+
+  /** Deletes a job and makes another, sometimes of the same name. */
+  #replaceService(): void {
+    const { api, rng } = this.#options;
+    const job = this.#service();
+    if (job === undefined) return;
+    tolerant(() => api.delete(SERVICE_JOBS, keyOf(job), { by: USER }));
+    const isFree = api.peek(SERVICE_JOBS, keyOf(job)) === undefined;
+    const name = isFree && rng.next() < 0.6 ? job.metadata.name : this.#name('service');
+    this.#create(SERVICE_JOBS, serviceJob(name, job.spec.role, 1 + rng.int(3), 100 + rng.int(101)));
+  }
+
+  #addAdhocIfFew(): void {
+    if ([...this.#options.api.all(ADHOC_JOBS)].length < 6) this.#addAdhoc();
+  }
+}
+
+export function keyOf({ metadata }: KubeObject): {
+  readonly name: string;
+  readonly namespace: string;
+} {
+  return { name: metadata.name, namespace: metadata.namespace ?? '' };
+}
+
+interface Script {
+  readonly seconds: number;
+  readonly exitCode: number;
+}
+
+function task(
+  image: string,
+  cpuMillis: number,
+  script?: Script,
+): ServiceJobObject['spec']['template'] & { env: { name: string; value: string }[] } {
+  const env =
+    script === undefined
+      ? []
+      : [
+          { name: 'SIM_DURATION_SECONDS', value: String(script.seconds) },
+          { name: 'SIM_EXIT_CODE', value: String(script.exitCode) },
+        ];
+  return { image, resources: { cpus: `${cpuMillis}m`, mem: '128Mi' }, killGraceSeconds: 5, env };
+}
+
+function serviceJob(
+  name: string,
+  role: string,
+  instances: number,
+  cpuMillis: number,
+): ServiceJobObject {
+  return {
+    metadata: { name, namespace: NAMESPACE },
+    spec: {
+      role,
+      instances,
+      template: task('service:1', cpuMillis),
+      // A failed update would rightly stop short of the newest template; here every update must arrive.
+      update: {
+        watchSeconds: 2,
+        maxPerInstanceFailures: 100,
+        maxFailedInstances: 10_000,
+        rollbackOnFailure: false,
+      },
+    },
+  };
+}
