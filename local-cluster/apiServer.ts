@@ -17,7 +17,6 @@ export interface ApiServerOptions {
   readonly lifetime: Lifetime;
   /** Address that Pods and nodes reach the API server at. */
   readonly advertiseAddress: string;
-  /** `127.0.0.1`, or `0.0.0.0` when real nodes have networks of their own. */
   readonly bindAddress: string;
   readonly serviceCidr: string;
   readonly extraArgs: readonly string[];
@@ -46,7 +45,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Managed
 
 async function waitReady(options: ApiServerOptions, process: ManagedProcess): Promise<void> {
   const access: ApiAccess = {
-    url: `https://127.0.0.1:${options.port}`,
+    url: `https://${options.bindAddress}:${options.port}`,
     authority: options.pki.authority.certificate,
     credentials: options.pki.admin,
   };

@@ -1,13 +1,16 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ApiAccess, apiGet } from './apiProbe.ts';
 import { startApiServer } from './apiServer.ts';
 import { ensureAssets } from './assets/ensure.ts';
 import type { AssetOptions } from './assets/types.ts';
 import { type ClusterPki, createClusterPki } from './clusterPki.ts';
 import { startEtcd } from './etcd.ts';
 import { kubeconfig } from './kubeconfig.ts';
+import { createNodeNetwork, type NodeNetwork } from './nodes/nodeNetwork.ts';
 import { freePorts } from './support/freePorts.ts';
 import { type Lifetime, type ManagedProcess, startProcess } from './support/managedProcess.ts';
+import { waitFor } from './support/waitFor.ts';
 
 export interface ControlPlaneOptions {
   /** State folder: certificates, kubeconfig, etcd's data, logs, pid files. Emptied of an earlier cluster. */
@@ -16,9 +19,8 @@ export interface ControlPlaneOptions {
   readonly controllerManager?: boolean;
   /** `parent` (default): everything dies with this process. */
   readonly lifetime?: Lifetime;
-  /** Address that nodes and Pods reach the API server at; also listens there when it is not loopback. */
-  readonly advertiseAddress?: string;
-  readonly serviceCidr?: string;
+  /** Makes the network that real nodes join (Linux, root); the API server then listens there. */
+  readonly network?: boolean;
   readonly assets?: AssetOptions;
   /** Further flags of kube-apiserver, e.g. `--max-requests-inflight=5`. */
   readonly apiServerArgs?: readonly string[];
@@ -36,6 +38,7 @@ export interface ControlPlane {
   readonly kubeconfig: string;
   readonly pki: ClusterPki;
   readonly lifetime: Lifetime;
+  readonly network: NodeNetwork | undefined;
   /** Name → process id of what runs now. */
   pids(): Readonly<Record<string, number>>;
   /** kill -9 of the API server; its port stays reserved for the restart. */
@@ -48,25 +51,43 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
+type Binaries = Record<'etcd' | 'kube-apiserver', string>;
+
 const LOOPBACK = '127.0.0.1';
 const DEFAULT_SERVICE_CIDR = '10.96.0.0/16';
 
 /** Starts etcd, kube-apiserver and kube-controller-manager on free ports of this machine. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { dir, lifetime = 'parent', serviceCidr = DEFAULT_SERVICE_CIDR } = options;
-  const advertiseAddress = options.advertiseAddress ?? LOOPBACK;
-  const withManager = options.controllerManager !== false;
-  const names = ['etcd', 'kube-apiserver'] as const;
-  const binaries = await ensureAssets(names, options.assets);
+  const { dir, lifetime = 'parent', assets } = options;
+  const binaries = await ensureAssets(['etcd', 'kube-apiserver'], assets);
   await rm(join(dir, 'etcd'), { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
+  const network =
+    options.network === true ? await createNodeNetwork({ dir, lifetime, assets }) : undefined;
+  try {
+    return await startOn(network, binaries, options);
+  } catch (error) {
+    await network?.stop();
+    throw error;
+  }
+}
+
+async function startOn(
+  network: NodeNetwork | undefined,
+  binaries: Binaries,
+  options: ControlPlaneOptions,
+): Promise<ControlPlane> {
+  const { dir, lifetime = 'parent' } = options;
+  const advertiseAddress = network?.hostAddress ?? LOOPBACK;
+  const serviceCidr = network?.serviceCidr ?? DEFAULT_SERVICE_CIDR;
+  const withManager = options.controllerManager !== false;
   const [clientPort = 0, peerPort = 0, port = 0, managerPort = 0] = await freePorts(4);
   const pki = await createClusterPki(join(dir, 'pki'), apiHosts(advertiseAddress, serviceCidr));
   const etcd = await startEtcd({ binary: binaries.etcd, dir, clientPort, peerPort, lifetime });
   const serve = (extraArgs: readonly string[]) =>
     startApiServer({
       binary: binaries['kube-apiserver'],
-      bindAddress: advertiseAddress === LOOPBACK ? LOOPBACK : '0.0.0.0',
+      bindAddress: advertiseAddress,
       dir,
       etcdUrl: etcd.url,
       port,
@@ -77,7 +98,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       extraArgs: [...(options.apiServerArgs ?? []), ...extraArgs],
     });
   const running: { api?: ManagedProcess; manager?: ManagedProcess } = {};
-  const url = `https://${LOOPBACK}:${port}`;
+  const url = `https://${advertiseAddress}:${port}`;
   const access = { url, authority: pki.authority.certificate };
   const admin = kubeconfig({ ...access, user: 'admin', credentials: pki.admin });
   const kubeconfigPath = join(dir, 'kubeconfig');
@@ -85,6 +106,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await running.manager?.stop(3_000);
     await running.api?.stop(3_000);
     await etcd.process.stop(3_000);
+    await network?.stop();
   };
   try {
     await writeFile(kubeconfigPath, admin, { mode: 0o600 });
@@ -93,6 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       const credentials = pki.controllerManager;
       const text = kubeconfig({ ...access, user: 'controller-manager', credentials });
       running.manager = await startControllerManager(options, pki, text, managerPort);
+      await awaitServiceAccount({ ...access, credentials: pki.admin });
     }
   } catch (error) {
     await stop();
@@ -107,6 +130,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     kubeconfigPath,
     pki,
     lifetime,
+    network,
     stop,
     kubeconfig: admin,
     pids: () => pidsOf([etcd.process, running.api, running.manager]),
@@ -117,6 +141,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     compactEtcd: () => etcd.compact(),
   };
+}
+
+/** Without its default service account a namespace takes no Pod. */
+async function awaitServiceAccount(access: ApiAccess): Promise<void> {
+  const path = '/api/v1/namespaces/default/serviceaccounts/default';
+  const there = async () => ((await apiGet(access, path)).status === 200 ? true : undefined);
+  await waitFor('service account default', there, { timeoutMs: 30_000, pollMs: 50 });
 }
 
 function pidsOf(processes: readonly (ManagedProcess | undefined)[]): Record<string, number> {
@@ -152,7 +183,7 @@ async function startControllerManager(
       `--bind-address=${LOOPBACK}`,
       `--secure-port=${port}`,
       '--leader-elect=false',
-      '--use-service-account-credentials=false',
+      '--use-service-account-credentials=true',
       `--service-account-private-key-file=${pki.path('service-accounts.key')}`,
       `--root-ca-file=${pki.path('ca.crt')}`,
       ...(options.controllerManagerArgs ?? []),
