@@ -22,6 +22,7 @@ import {
   findJob,
   isOpen,
   type JobObject,
+  liveVictims,
   type Preemption,
   withPreempted,
   withRecord,
@@ -120,7 +121,10 @@ function candidates(options: PreemptionOptions): readonly PendingTask[] {
     .slice(0, TASKS_PER_PASS);
 }
 
-/** Writes the intent before anything is touched; a crash after this is finished by whoever leads next. */
+/**
+ * Writes the intent before anything is touched. The changed object brings the job into the queue, which drives it; a
+ * crash after this is finished by whoever leads next.
+ */
 async function beginPreemption(
   options: PreemptionOptions,
   task: PendingTask,
@@ -138,7 +142,6 @@ async function beginPreemption(
     agent: record.agent,
     victims: record.victims.map((one) => one.pod),
   });
-  await drive(options, task.group.jobKey);
 }
 
 function newRecord(
@@ -224,10 +227,7 @@ async function advance(
       `instance ${record.instance} was not placed within ${HOLD_MS / 1000} s; the capacity is offered to all again`,
     );
   }
-  const running = record.victims.flatMap((victim) => {
-    const task = victimOf(options.world, victim);
-    return task === undefined ? [] : [task];
-  });
+  const running = liveVictims(options.world, record);
   if (running.length === 0) return { ...record, phase: 'Held' };
   for (const task of running) if (!task.deleting) await evict(options, jobKey, record, task);
   return { ...record, phase: 'Evicting' };
@@ -264,14 +264,6 @@ async function evict(
     why,
     annotations: { [ANNOTATION.preemptedBy]: record.id },
   });
-}
-
-function victimOf(world: World, victim: Preemption['victims'][number]): TaskView | undefined {
-  const [namespace = '', name = ''] = victim.pod.split('/');
-  const pod = world.pods.get({ namespace, name });
-  if (pod === undefined || pod.metadata.uid !== victim.uid) return undefined;
-  const task = taskViewOf(pod);
-  return task.terminal ? undefined : task;
 }
 
 function liveInstance(

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { agentId, rolePath } from '../../model/ids.ts';
 import type { JobKind } from '../../model/job.ts';
 import { jobKeyOf } from '../../model/job.ts';
+import { subtract, sumOf } from '../../model/resources.ts';
 import type { ResourceRef } from '../../ports/kubeApi.ts';
 import type { PreemptedRecord, PreemptionRecord } from '../../schema/crd/common.ts';
 import {
@@ -12,6 +13,7 @@ import {
 } from '../../schema/mezzoKinds.ts';
 import { parseResources } from '../../schema/quantity.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
+import { type TaskView, taskViewOf } from '../task/taskView.ts';
 import type { World } from '../world.ts';
 
 export type Preemption = z.infer<typeof PreemptionRecord>;
@@ -53,7 +55,11 @@ export function allJobs(
   ];
 }
 
-/** Capacity that open preemptions keep for their instances; read from the objects, so it survives a restart. */
+/**
+ * Capacity that open preemptions keep for their instances; read from the objects, so it survives a restart.
+ * What live victims still use cannot be held yet: the hold grows as they go, and so neither an agent nor a role's limit
+ * is ever charged for both.
+ */
 export function holdsOf(world: World): readonly CapacityHold[] {
   return allJobs(world).flatMap(({ key, job }) =>
     (job.status?.preemptions ?? []).filter(isOpen).map((record) => ({
@@ -61,9 +67,23 @@ export function holdsOf(world: World): readonly CapacityHold[] {
       role: rolePath(job.spec.role),
       jobKey: key,
       instance: record.instance,
-      resources: parseResources(record.resources),
+      resources: subtract(
+        parseResources(record.resources),
+        sumOf(liveVictims(world, record).map((task) => task.resources)),
+      ),
     })),
   );
+}
+
+/** Victims of a record that still hold resources. */
+export function liveVictims(world: World, record: Preemption): readonly TaskView[] {
+  return record.victims.flatMap((victim) => {
+    const [namespace = '', name = ''] = victim.pod.split('/');
+    const pod = world.pods.get({ namespace, name });
+    if (pod === undefined || pod.metadata.uid !== victim.uid) return [];
+    const task = taskViewOf(pod);
+    return task.terminal ? [] : [task];
+  });
 }
 
 /** The list with `record` added or replaced by id, open ones always kept, ended ones only as far as there is room. */
