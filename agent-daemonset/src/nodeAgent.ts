@@ -98,8 +98,9 @@ export class NodeAgent implements AgentViews {
       log.error('sampling failed', { error });
     }
     const estimate = this.#estimate(sample);
-    if (sample === undefined) return;
-    this.#newest = { sample, estimate };
+    const newest = sample ?? this.#newest?.sample;
+    if (newest === undefined) return;
+    this.#newest = { sample: newest, estimate };
     // Both bound themselves and never reject: a slow receiver must not delay the next sample.
     void this.#options.publisher.offer(
       {
@@ -107,11 +108,11 @@ export class NodeAgent implements AgentViews {
         cpuMillis: estimate.revocableMillis,
         // Memory is lent by explicit policy only, and there is none yet.
         memoryBytes: 0,
-        observedAtMs: sample.atMs,
+        observedAtMs: newest.atMs,
       },
       signal,
     );
-    void this.#options.reporter?.offer(sample);
+    if (sample !== undefined) void this.#options.reporter?.offer(sample);
   }
 
   #estimate(sample: UsageSample | undefined): Estimate {

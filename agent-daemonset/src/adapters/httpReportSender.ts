@@ -9,9 +9,11 @@ export interface HttpReportSenderOptions {
   readonly tokenFile: string | undefined;
   /** PEM of the authority that signed the operator's certificate; the system's own without it. */
   readonly caFile: string | undefined;
+  /** For each report, a redirect not included. */
+  readonly timeoutMs?: number;
 }
 
-const TIMEOUT_MS = 5_000;
+const DEFAULT_TIMEOUT_MS = 5_000;
 const LONGEST_REPLY_BYTES = 64 * 1024;
 const REDIRECTS: ReadonlySet<number> = new Set([307, 308]);
 
@@ -23,11 +25,13 @@ type Attempt = SendOutcome | { readonly kind: 'redirected'; readonly url: string
  */
 export class HttpReportSender implements ReportSender {
   readonly #options: HttpReportSenderOptions;
+  readonly #timeoutMs: number;
   #dispatcher: { readonly ca: string | undefined; readonly agent: Agent } | undefined;
   #leaderUrl: string | undefined;
 
   constructor(options: HttpReportSenderOptions) {
     this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
   async send(report: AgentReport): Promise<SendOutcome> {
@@ -63,7 +67,7 @@ export class HttpReportSender implements ReportSender {
       method: 'POST',
       body,
       dispatcher,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(this.#timeoutMs),
       headers: {
         'content-type': 'application/json',
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -89,7 +93,7 @@ export class HttpReportSender implements ReportSender {
       void this.#dispatcher?.agent.close();
       const agent = new Agent({
         connections: 1,
-        connect: { timeout: TIMEOUT_MS, ...(ca !== undefined && { ca }) },
+        connect: { timeout: this.#timeoutMs, ...(ca !== undefined && { ca }) },
       });
       this.#dispatcher = { ca, agent };
     }

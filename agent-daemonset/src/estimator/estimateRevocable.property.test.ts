@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { PodUsage, UsageSample } from '../usage/usageSample.ts';
 import { estimateRevocable } from './estimateRevocable.ts';
 import { EMPTY_ESTIMATOR_STATE, type EstimatorConfig } from './types.ts';
@@ -34,7 +34,7 @@ const afterMs = fc.oneof(
   { weight: 9, arbitrary: fc.integer({ min: 200, max: 10_000 }) },
   { weight: 1, arbitrary: fc.integer({ min: 10_000, max: 200_000 }) },
 );
-const event: fc.Arbitrary<Event> = fc.oneof(
+const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('missed' as const), afterMs }) },
   {
     weight: 9,
@@ -94,7 +94,7 @@ const isUsable = (event: Event, settings: EstimatorConfig): boolean =>
 
 test('never negative, never above the slack or the machine, zero when stale, shrinks at once, grows in steps', () => {
   fc.assert(
-    fc.property(config, fc.array(event, { minLength: 1, maxLength: 60 }), (settings, events) => {
+    fc.property(config, fc.array(anyEvent, { minLength: 1, maxLength: 60 }), (settings, events) => {
       let state = EMPTY_ESTIMATOR_STATE;
       let nowMs = 0;
       let before = 0;
