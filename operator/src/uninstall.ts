@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { LABEL } from './model/labels.ts';
+import { ok, type Result, refuse } from './model/result.ts';
 import { type Clock, sleep } from './ports/clock.ts';
 import {
   isKubeError,
@@ -299,28 +300,53 @@ async function inParallel<T>(
     await Promise.all(items.slice(start, start + CONCURRENCY).map(act));
 }
 
-/**
- * `uninstall --namespace N --deployment D --tasks stop|keep [--stop-timeout-seconds S] [--lease L]`
- * Returns the exit code; what went wrong is logged.
- */
+export const UNINSTALL_USAGE = `usage: operator uninstall --namespace NAME --deployment NAME [flags]
+
+  --tasks stop|keep             stop: delete jobs and frameworks and wait for their tasks; keep: tasks run on (default keep)
+  --stop-timeout-seconds N      how long tasks may take to stop (default 120)
+  --lease NAME                  lease of the operator (default mezzo-operator)
+`;
+
+/** The subcommand `uninstall`. Exit codes: 0 done, 1 fault (run it again), 2 wrong flags. */
 export async function uninstallCommand(
   args: readonly string[],
   tools: UninstallTools,
 ): Promise<number> {
+  const options = parseUninstallFlags(args);
+  if (!options.ok) {
+    process.stderr.write(`${options.refusal}\n\n${UNINSTALL_USAGE}`);
+    return 2;
+  }
   try {
-    const report = await uninstall(tools, parseOptions(args));
+    const report = await uninstall(tools, options.value);
     tools.log.info('uninstall prepared', { ...report });
     return 0;
   } catch (error) {
-    tools.log.error('uninstall failed', {
-      error: error instanceof Error ? error.message : String(error),
-    });
+    tools.log.error('uninstall failed', { error });
     return 1;
   }
 }
 
-function parseOptions(args: readonly string[]): UninstallOptions {
-  const { values } = parseArgs({
+export function parseUninstallFlags(args: readonly string[]): Result<UninstallOptions, string> {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+  const { namespace, deployment, lease, tasks } = values;
+  if (namespace === undefined || deployment === undefined)
+    return refuse('--namespace and --deployment must say which operator is to go');
+  if (tasks !== 'stop' && tasks !== 'keep')
+    return refuse(`--tasks must be stop or keep, not "${tasks}"`);
+  const seconds = Number(values['stop-timeout-seconds']);
+  if (!Number.isInteger(seconds) || seconds < 0)
+    return refuse('--stop-timeout-seconds must be a whole number of seconds, at least 0');
+  return ok({ namespace, deployment, lease, tasks, stopTimeoutMs: seconds * 1000 });
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({
     args: [...args],
     options: {
       namespace: { type: 'string' },
@@ -329,14 +355,5 @@ function parseOptions(args: readonly string[]): UninstallOptions {
       tasks: { type: 'string', default: 'keep' },
       'stop-timeout-seconds': { type: 'string', default: '120' },
     },
-  });
-  const { namespace, deployment, lease, tasks } = values;
-  if (namespace === undefined || deployment === undefined)
-    throw new Error('uninstall needs --namespace and --deployment: which operator is to go');
-  if (tasks !== 'stop' && tasks !== 'keep')
-    throw new Error(`--tasks must be stop or keep, not "${tasks}"`);
-  const seconds = Number(values['stop-timeout-seconds']);
-  if (!Number.isInteger(seconds) || seconds < 0)
-    throw new Error('--stop-timeout-seconds must be a whole number of seconds');
-  return { namespace, deployment, lease, tasks, stopTimeoutMs: seconds * 1000 };
+  }).values;
 }
