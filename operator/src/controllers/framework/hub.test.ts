@@ -597,7 +597,7 @@ describe('faults of the API server', () => {
           ? {}
           : { annotations: { ...annotations, 'mezzo.dev/task-id': 'fake' } }),
       },
-    } as never);
+    });
     expect(states(who, 'fake')).toEqual([]);
   });
 

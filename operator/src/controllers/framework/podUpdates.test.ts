@@ -1,0 +1,203 @@
+import { describe, expect, test } from '@jest/globals';
+import type { ContainerState, Pod } from '../../schema/kubeObjects.ts';
+import { stateFor, updatesOf } from './podUpdates.ts';
+
+const AT = '2026-01-01T00:00:10Z';
+const BEFORE = '2026-01-01T00:00:05Z';
+
+interface PodFacts {
+  readonly phase?: NonNullable<Pod['status']>['phase'];
+  readonly state?: ContainerState;
+  readonly reason?: string;
+  readonly message?: string;
+  /** Time the deletion was asked for. */
+  readonly killedAt?: string;
+  readonly annotations?: { readonly [key: string]: string };
+}
+
+function podWith({
+  phase = 'Pending',
+  state,
+  reason,
+  message,
+  killedAt,
+  annotations,
+}: PodFacts): Pod {
+  return {
+    metadata: {
+      name: 'p',
+      creationTimestamp: '2026-01-01T00:00:00Z',
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(killedAt === undefined
+        ? {}
+        : {
+            deletionTimestamp: new Date(Date.parse(killedAt) + 3000).toISOString(),
+            deletionGracePeriodSeconds: 3,
+          }),
+    },
+    spec: { containers: [] },
+    status: {
+      phase,
+      ...(reason === undefined ? {} : { reason }),
+      ...(message === undefined ? {} : { message }),
+      ...(state === undefined ? {} : { containerStatuses: [{ name: 'task', state }] }),
+    },
+  };
+}
+const ended = (exitCode: number, reason?: string): ContainerState => ({
+  terminated: {
+    exitCode,
+    startedAt: BEFORE,
+    finishedAt: AT,
+    ...(reason === undefined ? {} : { reason }),
+  },
+});
+const stepsOf = (facts: PodFacts, gone = false): string[] =>
+  updatesOf(podWith(facts), gone).map((one) => one.state);
+
+describe('steps a Pod has gone through', () => {
+  test.each([
+    ['just created', {}, ['TASK_STARTING']],
+    [
+      'pulling its image',
+      { state: { waiting: { reason: 'ContainerCreating' } } },
+      ['TASK_STARTING'],
+    ],
+    [
+      'running',
+      { phase: 'Running', state: { running: { startedAt: AT } } },
+      ['TASK_STARTING', 'TASK_RUNNING'],
+    ],
+    [
+      'ended before anybody looked',
+      { phase: 'Succeeded', state: ended(0) },
+      ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED'],
+    ],
+    ['never started', { phase: 'Failed', reason: 'OutOfcpu' }, ['TASK_STARTING', 'TASK_DROPPED']],
+    [
+      'being killed',
+      { phase: 'Running', state: { running: { startedAt: AT } }, killedAt: AT },
+      ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING'],
+    ],
+  ] as const)('%s', (_name, facts, expected) => {
+    expect(stepsOf(facts)).toEqual(expected);
+  });
+});
+
+describe('how a task ended', () => {
+  test.each([
+    ['exit 0', { phase: 'Succeeded', state: ended(0) }, 'TASK_FINISHED', undefined, 'status 0'],
+    ['exit 3', { phase: 'Failed', state: ended(3) }, 'TASK_FAILED', undefined, 'status 3'],
+    ['a signal', { phase: 'Failed', state: ended(139) }, 'TASK_FAILED', undefined, 'signal 11'],
+    [
+      'out of memory',
+      { phase: 'Failed', state: ended(137, 'OOMKilled') },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LIMITATION_MEMORY',
+      'Memory',
+    ],
+    [
+      'no such program',
+      { phase: 'Failed', state: ended(128, 'StartError') },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LAUNCH_FAILED',
+      'StartError',
+    ],
+    [
+      'too long',
+      { phase: 'Failed', reason: 'DeadlineExceeded', state: ended(137) },
+      'TASK_FAILED',
+      'REASON_MAX_COMPLETION_TIME_REACHED',
+      'Deadline',
+    ],
+    [
+      'evicted for memory',
+      { phase: 'Failed', reason: 'Evicted', message: 'low on resource: memory' },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LIMITATION_MEMORY',
+      'memory',
+    ],
+    [
+      'evicted for disk',
+      { phase: 'Failed', reason: 'Evicted', message: 'ephemeral-storage' },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LIMITATION_DISK',
+      'ephemeral',
+    ],
+    [
+      'refused by the node',
+      { phase: 'Failed', reason: 'OutOfmemory' },
+      'TASK_DROPPED',
+      'REASON_RESOURCES_UNKNOWN',
+      'OutOfmemory',
+    ],
+    [
+      'its node went',
+      { phase: 'Failed', reason: 'NodeLost' },
+      'TASK_GONE',
+      'REASON_AGENT_REMOVED',
+      'NodeLost',
+    ],
+    [
+      'killed, and it exited 0',
+      { phase: 'Succeeded', state: ended(0), killedAt: BEFORE },
+      'TASK_KILLED',
+      undefined,
+      'terminated',
+    ],
+    [
+      'its record deleted after it had ended',
+      { phase: 'Succeeded', state: ended(0), killedAt: '2026-01-01T00:01:00Z' },
+      'TASK_FINISHED',
+      undefined,
+      'status 0',
+    ],
+    [
+      'preempted',
+      {
+        phase: 'Failed',
+        state: ended(143),
+        killedAt: BEFORE,
+        annotations: { 'mezzo.dev/preempted-by': 'x/y' },
+      },
+      'TASK_GONE',
+      'REASON_CONTAINER_PREEMPTED',
+      'x/y',
+    ],
+    [
+      'drained',
+      {
+        phase: 'Failed',
+        state: ended(143),
+        killedAt: BEFORE,
+        annotations: { 'mezzo.dev/intent': 'drain' },
+      },
+      'TASK_KILLED',
+      'REASON_AGENT_DRAINING',
+      'drained',
+    ],
+    [
+      'declared lost',
+      {
+        phase: 'Running',
+        state: { running: { startedAt: AT } },
+        annotations: { 'mezzo.dev/lost': 'x' },
+      },
+      'TASK_UNREACHABLE',
+      'REASON_AGENT_REMOVED',
+      'lost',
+    ],
+  ] as const)('%s', (_name, facts, state, reason, message) => {
+    const last = updatesOf(podWith(facts), false).at(-1);
+    expect(last).toMatchObject({ step: 'ended', state, message: expect.stringContaining(message) });
+    expect(last?.reason).toBe(reason);
+  });
+});
+
+test('frameworks that are not partition-aware know one kind of loss', () => {
+  for (const state of ['TASK_DROPPED', 'TASK_GONE', 'TASK_UNREACHABLE', 'TASK_UNKNOWN'] as const) {
+    expect(stateFor(state, false)).toBe('TASK_LOST');
+    expect(stateFor(state, true)).toBe(state);
+  }
+  expect(stateFor('TASK_KILLED', false)).toBe('TASK_KILLED');
+});

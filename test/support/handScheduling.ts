@@ -1,0 +1,174 @@
+import type {
+  AcceptOutcome,
+  FrameworkCallbacks,
+  FrameworkRegistration,
+  LaunchFailure,
+  LaunchRequest,
+  LaunchVerdict,
+  Offer,
+  Scheduling,
+} from '../../operator/src/controllers/scheduling/types.ts';
+import {
+  type AgentId,
+  agentId,
+  type FrameworkId,
+  type OfferId,
+  offerId,
+  type RolePath,
+} from '../../operator/src/model/ids.ts';
+import {
+  fits,
+  NO_RESOURCES,
+  type Resources,
+  subtract,
+} from '../../operator/src/model/resources.ts';
+import type { KubeApi } from '../../operator/src/ports/kubeApi.ts';
+import { PODS } from '../../operator/src/schema/kubeKinds.ts';
+
+interface Member {
+  readonly registration: FrameworkRegistration;
+  readonly callbacks: FrameworkCallbacks;
+}
+
+export interface HandOffer {
+  readonly agent?: string;
+  readonly role?: RolePath;
+  readonly resources: Resources;
+  readonly revocable?: Resources;
+  readonly reserved?: Resources;
+}
+
+/**
+ * The allocation cycle with a person for an allocator: offers are made when the test makes them, or, with `auto`,
+ * one of that size whenever a framework has none. Accepted tasks become Pods through the given API.
+ */
+export class HandScheduling implements Scheduling {
+  readonly log: string[] = [];
+  auto: HandOffer | undefined;
+  /** The next launch fails with this instead of making a Pod. */
+  failNext: LaunchFailure | undefined;
+  readonly #kube: KubeApi;
+  readonly #members = new Map<FrameworkId, Member>();
+  readonly #offers = new Map<OfferId, Offer>();
+  #next = 0;
+
+  constructor(kube: KubeApi) {
+    this.#kube = kube;
+  }
+
+  registrationOf(framework: FrameworkId): FrameworkRegistration | undefined {
+    return this.#members.get(framework)?.registration;
+  }
+
+  offer(framework: FrameworkId, wanted: HandOffer): Offer {
+    const member = this.#members.get(framework);
+    if (member === undefined) throw new Error(`${framework} is not registered`);
+    this.#next += 1;
+    const offer: Offer = {
+      id: offerId(`hand-${this.#next}`),
+      framework,
+      role: wanted.role ?? (member.registration.roles[0] as RolePath),
+      agent: agentId(wanted.agent ?? 'node-1'),
+      resources: wanted.resources,
+      revocable: wanted.revocable ?? NO_RESOURCES,
+      reserved: wanted.reserved ?? NO_RESOURCES,
+      fromHold: NO_RESOURCES,
+      issuedAtMs: 0,
+    };
+    this.#offers.set(offer.id, offer);
+    member.callbacks.onOffers([offer]);
+    return offer;
+  }
+
+  rescind(offer: OfferId): void {
+    const member = this.#members.get(this.#offers.get(offer)?.framework as FrameworkId);
+    this.#offers.delete(offer);
+    member?.callbacks.onRescind(offer);
+  }
+
+  register(registration: FrameworkRegistration, callbacks: FrameworkCallbacks): void {
+    this.log.push(`register ${registration.id}`);
+    this.#members.set(registration.id, { registration, callbacks });
+    this.#offerAgain(registration.id);
+  }
+
+  update(): void {}
+
+  unregister(framework: FrameworkId): void {
+    this.log.push(`unregister ${framework}`);
+    for (const offer of this.outstanding(framework)) this.#offers.delete(offer.id);
+    this.#members.delete(framework);
+  }
+
+  suppress(framework: FrameworkId, roles: readonly RolePath[]): void {
+    this.log.push(`suppress ${framework} [${roles.join()}]`);
+  }
+
+  revive(framework: FrameworkId, roles: readonly RolePath[]): void {
+    this.log.push(`revive ${framework} [${roles.join()}]`);
+    this.#offerAgain(framework);
+  }
+
+  decline(framework: FrameworkId, offers: readonly OfferId[], refuseMs: number): void {
+    this.log.push(`decline ${offers.join()} ${refuseMs}`);
+    for (const id of offers)
+      if (this.#offers.get(id)?.framework === framework) this.#offers.delete(id);
+  }
+
+  accept(
+    framework: FrameworkId,
+    offers: readonly OfferId[],
+    launches: readonly LaunchRequest[],
+    refuseMs: number,
+  ): AcceptOutcome {
+    this.log.push(`accept ${offers.join()} ${refuseMs}`);
+    const own = offers.flatMap((id) => {
+      const offer = this.#offers.get(id);
+      return offer?.framework === framework ? [offer] : [];
+    });
+    for (const offer of own) this.#offers.delete(offer.id);
+    const [first] = own;
+    if (first === undefined || own.length !== offers.length)
+      return { kind: 'invalidOffers', message: 'an offer is no longer valid' };
+    let left = first.resources;
+    const verdicts = launches.map((launch): LaunchVerdict => {
+      if (!fits(launch.resources, left))
+        return {
+          kind: 'refused',
+          task: launch.task,
+          reason: 'NotEnoughOffered',
+          message: 'too much',
+        };
+      left = subtract(left, launch.resources);
+      this.#launch(framework, first.agent, launch);
+      return { kind: 'launching', task: launch.task, agent: first.agent };
+    });
+    return { kind: 'accepted', agent: first.agent, role: first.role, launches: verdicts };
+  }
+
+  outstanding(framework: FrameworkId): readonly Offer[] {
+    return [...this.#offers.values()].filter((offer) => offer.framework === framework);
+  }
+
+  #offerAgain(framework: FrameworkId): void {
+    const { auto } = this;
+    if (auto === undefined) return;
+    queueMicrotask(() => {
+      if (this.#members.has(framework) && this.outstanding(framework).length === 0)
+        this.offer(framework, auto);
+    });
+  }
+
+  #launch(framework: FrameworkId, agent: AgentId, launch: LaunchRequest): void {
+    const failure = this.failNext;
+    this.failNext = undefined;
+    const pod = { ...launch.pod, spec: { ...launch.pod.spec, nodeName: agent } };
+    if (failure === undefined) {
+      void this.#kube.create(PODS, pod);
+      return;
+    }
+    queueMicrotask(() =>
+      this.#members.get(framework)?.callbacks.onLaunchFailed(launch.task, failure),
+    );
+  }
+}
