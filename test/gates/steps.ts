@@ -1,0 +1,64 @@
+/** Tiers, cheapest first; `npm run check` is `gates` and `unit`. */
+export const TIERS = ['gates', 'unit', 'integration', 'simulation', 'e2e'] as const;
+export type Tier = (typeof TIERS)[number];
+
+export interface Step {
+  readonly tier: Tier;
+  readonly name: string;
+  readonly command: readonly string[];
+  /** How its tests are counted: a gate is one check, jest and the simulation report their own figures. */
+  readonly counts: 'gate' | 'jest' | 'lastLine';
+  readonly timeoutMinutes: number;
+}
+
+const SOURCES = [
+  'operator/src',
+  'agent-daemonset/src',
+  'local-cluster',
+  'images',
+  'charts',
+  'test',
+];
+
+const gate = (name: string, ...command: string[]): Step => ({
+  tier: 'gates',
+  name,
+  command,
+  counts: 'gate',
+  timeoutMinutes: 5,
+});
+const jest = (tier: Tier, project: string, timeoutMinutes: number, ...flags: string[]): Step => ({
+  tier,
+  name: `${project} tests`,
+  command: ['jest', '--selectProjects', project, ...flags],
+  counts: 'jest',
+  timeoutMinutes,
+});
+
+/** Everything `npm test` does, in order. */
+export const STEPS: readonly Step[] = [
+  gate('format', 'biome', 'check', '--linter-enabled=false', '.'),
+  gate('types', 'tsc', '--noEmit'),
+  gate('lint and purity', 'oxlint', '--type-aware', ...SOURCES),
+  gate(
+    'layers',
+    'depcruise',
+    ...SOURCES,
+    '--config',
+    '.dependency-cruiser.mjs',
+    '--output-type',
+    'err',
+  ),
+  gate('dead code', 'knip'),
+  gate('generated files', 'node', 'operator/src/schema/generate/cli.ts', '--check'),
+  jest('unit', 'unit', 10),
+  jest('integration', 'integration', 30, '--runInBand'),
+  {
+    tier: 'simulation',
+    name: '1,000 seeds',
+    command: ['node', 'test/simulation/cli.ts', '--seeds', '1000'],
+    counts: 'lastLine',
+    timeoutMinutes: 10,
+  },
+  jest('e2e', 'e2e', 40, '--runInBand'),
+];
