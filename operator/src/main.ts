@@ -20,17 +20,27 @@ import { createSystemIds } from './store/system/systemIds.ts';
 import { createSystemRng } from './store/system/systemRng.ts';
 import { createLogger } from './telemetry/logger.ts';
 import { createMetrics, type PromMetrics } from './telemetry/metrics.ts';
-import { uninstallMain } from './uninstall.ts';
+import { uninstallCommand } from './uninstall.ts';
 
 /** The only place that constructs adapters. Exit codes: 0 stopped on request, 1 fault, 2 wrong flags, 3 leadership lost. */
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === 'uninstall') return await uninstallMain(argv.slice(1));
+  if (argv[0] === 'uninstall') return await runUninstall(argv.slice(1));
   const flags = parseFlags(argv, process.env);
   if (!flags.ok) {
     process.stderr.write(`${flags.refusal}\n`);
     return 2;
   }
   return await run(flags.value, createLogger(flags.value.logLevel));
+}
+
+/** Adapters of its own: the command runs in a Pod of the chart's pre-delete hook. */
+async function runUninstall(argv: readonly string[]): Promise<number> {
+  const clock = createSystemClock();
+  const log = createLogger(process.env['LOG_LEVEL'] ?? 'info');
+  const api = createKubeApi({ source: { kind: 'default' }, clock, log });
+  const code = await uninstallCommand(argv, { api, clock, log });
+  await api.close();
+  return code;
 }
 
 async function run(flags: Flags, log: Logger): Promise<number> {
