@@ -272,7 +272,7 @@ export class LeaderElection implements Leadership {
   async #release(): Promise<void> {
     const { api, clock, log } = this.#options;
     const deadline = new AbortController();
-    const cancel = clock.setTimer(this.#retryPeriodMs, () => deadline.abort());
+    const cancel = clock.setTimer(this.#renewDeadlineMs / 2, () => deadline.abort());
     try {
       const held = this.#lease ?? (await this.#read(deadline.signal));
       if (held?.spec?.holderIdentity === this.#claim.identity)

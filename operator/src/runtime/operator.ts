@@ -185,7 +185,10 @@ class OperatorProcess implements Operator {
     this.#controllers.scheduling.start();
     this.#hub = this.#createHub();
     this.#planPass();
-    log.info('leading', { identity: config.identity, epoch: this.#election.epoch() });
+    log.info('acting: caches are fresh, controllers run', {
+      identity: config.identity,
+      epoch: this.#election.epoch(),
+    });
   }
 
   #leave(reason: string): void {

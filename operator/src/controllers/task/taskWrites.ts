@@ -43,16 +43,17 @@ export async function killTask(
   }
 }
 
-/** Lets a dead Pod go: its end is recorded. Deletes it first, so that it vanishes with its finalizer. */
+/**
+ * Lets a dead Pod go: its end is recorded. Deletes it first, so that it vanishes with its finalizer; without grace, since
+ * nothing of it runs and the kubelet that would confirm a graceful deletion may be gone.
+ */
 export async function releaseTask(kube: KubeApi, pod: Pod): Promise<void> {
   const { uid } = pod.metadata;
   try {
-    if (pod.metadata.deletionTimestamp === undefined) {
-      await kube.delete(PODS, keyOf(pod), {
-        ...(uid === undefined ? {} : { uid }),
-        gracePeriodSeconds: 0,
-      });
-    }
+    await kube.delete(PODS, keyOf(pod), {
+      ...(uid === undefined ? {} : { uid }),
+      gracePeriodSeconds: 0,
+    });
     const index = pod.metadata.finalizers?.indexOf(TASK_FINALIZER) ?? -1;
     if (index < 0) return;
     await kube.patch(PODS, keyOf(pod), 'json', [
