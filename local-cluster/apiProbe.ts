@@ -1,4 +1,4 @@
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import type { KeyAndCertificate } from './pki/certificate.ts';
 
 export interface ApiAccess {
@@ -7,18 +7,33 @@ export interface ApiAccess {
   readonly credentials: KeyAndCertificate;
 }
 
+export interface ApiCall {
+  readonly method?: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: string;
+  /** Shared by many calls, so that they share connections. */
+  readonly agent?: Agent;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
 const TIMEOUT_MS = 5_000;
 
-/** One GET on the API server; resolves to status and body, rejects when there is no answer. */
-export function apiGet(access: ApiAccess, path: string): Promise<{ status: number; body: string }> {
+/** One call to the API server; resolves to status and body, rejects when there is no answer. */
+export function apiCall(access: ApiAccess, call: ApiCall): Promise<ApiAnswer> {
   return new Promise((done, failed) => {
-    const call = request(
-      `${access.url}${path}`,
+    const sent = request(
+      `${access.url}${call.path}`,
       {
+        method: call.method ?? 'GET',
+        headers: call.body === undefined ? {} : { 'content-type': 'application/json' },
         ca: access.authority,
         cert: access.credentials.certificate,
         key: access.credentials.key,
-        agent: false,
+        agent: call.agent ?? false,
         timeout: TIMEOUT_MS,
       },
       (response) => {
@@ -28,8 +43,35 @@ export function apiGet(access: ApiAccess, path: string): Promise<{ status: numbe
         response.on('error', failed);
       },
     );
-    call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
-    call.on('error', failed);
-    call.end();
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+    sent.on('error', failed);
+    sent.end(call.body);
   });
+}
+
+export const apiGet = (access: ApiAccess, path: string): Promise<ApiAnswer> =>
+  apiCall(access, { path });
+
+/** Creates many objects over a few connections; throws on the first that is refused. */
+export async function createAll(
+  access: ApiAccess,
+  path: string,
+  objects: readonly object[],
+): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  const rest = objects.values();
+  const work = async () => {
+    for (const object of rest) {
+      const body = JSON.stringify(object);
+      const answer = await apiCall(access, { method: 'POST', path, body, agent });
+      if (answer.status !== 201) {
+        throw new Error(`POST ${path} answered ${answer.status}: ${answer.body.slice(0, 500)}`);
+      }
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: 16 }, work));
+  } finally {
+    agent.destroy();
+  }
 }
