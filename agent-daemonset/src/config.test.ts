@@ -13,6 +13,7 @@ describe('parseConfig', () => {
         node: 'node-1',
         kubeconfig: undefined,
         cgroupRoot: '/',
+        nodeUsage: 'machine',
         paths: { proc: '/proc', sys: '/sys' },
         httpPort: 9102,
         intervalMs: 5000,
@@ -35,6 +36,8 @@ describe('parseConfig', () => {
       MEZZO_REPORT_URL: 'https://mezzo.mezzo-system:8443/agent/v1/report',
       MEZZO_MAX_REVOCABLE_PERCENT: '0',
       MEZZO_LEND_GUARANTEED: 'false',
+      MEZZO_NODE_USAGE: 'cgroup-root',
+      MEZZO_SIGMAS: '0',
     });
     expect(result).toMatchObject({
       ok: true,
@@ -44,7 +47,8 @@ describe('parseConfig', () => {
         paths: { proc: '/host/proc', sys: '/host/sys' },
         cgroupRoot: '/mezzo-node-1',
         reportUrl: 'https://mezzo.mezzo-system:8443/agent/v1/report',
-        estimator: { maxPercent: 0, lendGuaranteed: false },
+        nodeUsage: 'cgroup-root',
+        estimator: { maxPercent: 0, lendGuaranteed: false, sigmas: 0 },
       },
     });
   });

@@ -3,12 +3,14 @@ import { type Result, refuse } from '../../operator/src/model/result.ts';
 import { LOG_LEVELS, type LogLevel } from './adapters/pinoLogger.ts';
 import { DEFAULT_ESTIMATOR_CONFIG, type EstimatorConfig } from './estimator/types.ts';
 import type { HostPaths } from './inventory/types.ts';
+import { NODE_USAGE_SOURCES, type NodeUsageSource } from './usage/usageSampler.ts';
 
 export interface AgentConfig {
   readonly node: string;
   /** Absent: the ServiceAccount of the Pod. */
   readonly kubeconfig: string | undefined;
   readonly cgroupRoot: string;
+  readonly nodeUsage: NodeUsageSource;
   readonly paths: HostPaths;
   readonly httpPort: number;
   readonly intervalMs: number;
@@ -32,6 +34,10 @@ const FLAGS = {
   node: { help: 'name of the Kubernetes Node this runs on (required)' },
   kubeconfig: { help: "path of a kubeconfig; the Pod's ServiceAccount without it" },
   'cgroup-root': { default: '/', help: "the kubelet's cgroupRoot" },
+  'node-usage': {
+    default: 'machine',
+    help: "whose usage is the node's: machine, or cgroup-root where several nodes share a machine",
+  },
   proc: { default: '/proc', help: "where the host's procfs is mounted" },
   sys: { default: '/sys', help: "where the host's sysfs is mounted" },
   'http-port': { default: '9102', help: 'port of /healthz, /usage and /metrics; 0 picks one' },
@@ -43,6 +49,10 @@ const FLAGS = {
   'warmup-samples': {
     default: String(ESTIMATOR.warmupSamples),
     help: 'samples before anything is revocable',
+  },
+  sigmas: {
+    default: String(ESTIMATOR.sigmas),
+    help: 'standard deviations above the mean that make a peak, 0 to 10',
   },
   'margin-percent': {
     default: String(ESTIMATOR.marginPercent),
@@ -120,14 +130,16 @@ function readConfig(
     }
     return value.replace(/(?<=.)\/+$/, '');
   };
+  const node = nodeName(text('node'));
   if (text('kubeconfig') === undefined && !env['KUBERNETES_SERVICE_HOST']) {
     throw new BadFlag('--kubeconfig is missing, and this is not a Pod of a cluster; give its path');
   }
   const intervalMs = integer('interval-seconds', 1, 60) * 1000;
   return {
-    node: nodeName(text('node')),
+    node,
     kubeconfig: text('kubeconfig'),
     cgroupRoot: path('cgroup-root'),
+    nodeUsage: oneOf('node-usage', text('node-usage'), NODE_USAGE_SOURCES),
     paths: { proc: path('proc'), sys: path('sys') },
     httpPort: integer('http-port', 0, 65535),
     intervalMs,
@@ -142,6 +154,7 @@ function readConfig(
       staleAfterMs: Math.max(ESTIMATOR.staleAfterMs, 3 * intervalMs),
       windowMs: Math.max(ESTIMATOR.windowMs, 60 * intervalMs),
       warmupSamples: integer('warmup-samples', 1, 60),
+      sigmas: integer('sigmas', 0, 10),
       marginPercent: integer('margin-percent', 0, 1000),
       reservePercent: integer('reserve-percent', 0, 100),
       maxPercent: integer('max-revocable-percent', 0, 100),

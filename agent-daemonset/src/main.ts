@@ -87,7 +87,7 @@ function createAgent(
   },
 ): NodeAgent {
   const { clock, log, kube, sender } = adapters;
-  const { node, paths } = config;
+  const { node, paths, cgroupRoot, nodeUsage } = config;
   const metrics = new AgentMetrics();
   const files = createNodeHostFiles((path, code) => {
     metrics.readFailed(code);
@@ -121,7 +121,7 @@ function createAgent(
     clock,
     log,
     metrics,
-    sampler: new UsageSampler(files, clock, { paths, cgroupRoot: config.cgroupRoot }),
+    sampler: new UsageSampler(files, clock, { paths, cgroupRoot, nodeUsage }),
     publisher,
     reporter,
   });

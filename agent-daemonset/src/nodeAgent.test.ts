@@ -63,7 +63,11 @@ class Scene {
       clock,
       log,
       metrics,
-      sampler: new UsageSampler(files, clock, { paths: PATHS, cgroupRoot: '/' }),
+      sampler: new UsageSampler(files, clock, {
+        paths: PATHS,
+        cgroupRoot: '/',
+        nodeUsage: 'machine',
+      }),
       publisher: new StatusPublisher({
         kube,
         clock,

@@ -27,6 +27,12 @@ export function readPodCounters(
   return layout.kind === 'v1' ? readV1(files, layout, pod.path) : readV2(files, layout, pod.path);
 }
 
+/** The same counters of the cgroup that holds all the kubelet's Pods and whatever else runs beside them. */
+export function readRootCounters(files: HostFiles, layout: CgroupLayout): PodCounters {
+  const path = layout.kubepods.slice(0, layout.kubepods.lastIndexOf('/'));
+  return layout.kind === 'v1' ? readV1(files, layout, path) : readV2(files, layout, path);
+}
+
 function readV1(
   files: HostFiles,
   layout: Extract<CgroupLayout, { kind: 'v1' }>,

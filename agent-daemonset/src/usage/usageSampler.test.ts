@@ -15,7 +15,7 @@ import {
 } from '../fixtures/cgroupTrees.ts';
 import type { MemoryHostFiles } from '../fixtures/memoryHostFiles.ts';
 import type { PodUsage, UsageSample } from './usageSample.ts';
-import { UsageSampler } from './usageSampler.ts';
+import { type NodeUsageSource, UsageSampler } from './usageSampler.ts';
 
 const MIB = 2 ** 20;
 const PATHS = { proc: '/proc', sys: '/sys' };
@@ -57,10 +57,14 @@ function podsOf(sample: UsageSample): ReadonlyMap<string, PodUsage> {
 const later = (pods: readonly PodFixture[], usec: number): readonly PodFixture[] =>
   pods.map((pod) => ({ ...pod, usageUsec: pod.usageUsec + usec }));
 
-function start(tree: { [path: string]: string }, cgroupRoot = '/') {
+function start(
+  tree: { [path: string]: string },
+  cgroupRoot = '/',
+  nodeUsage: NodeUsageSource = 'machine',
+) {
   const clock = new FakeClock();
   const files: MemoryHostFiles = hostOf(tree, procFiles(4, 1000));
-  const sampler = new UsageSampler(files, clock, { paths: PATHS, cgroupRoot });
+  const sampler = new UsageSampler(files, clock, { paths: PATHS, cgroupRoot, nodeUsage });
   return { clock, files, sampler };
 }
 
@@ -183,6 +187,35 @@ describe('the node', () => {
       memoryBytes: 2 * 2 ** 30,
       cpuPressurePermille: 123,
       memoryPressurePermille: undefined,
+    });
+  });
+
+  test.each([
+    { name: 'v1', tree: v1Files([], 'cgroupfs', { cgroupRoot: '/node-1' }), v2: false },
+    { name: 'v2', tree: v2Files([], 'cgroupfs', '/node-1'), v2: true },
+  ])('that shares its machine uses what its cgroup root holds: $name', async ({ tree, v2 }) => {
+    const root = (usec: number): { [path: string]: string } =>
+      v2
+        ? {
+            '/sys/fs/cgroup/node-1/cpu.stat': `usage_usec ${usec}\n`,
+            '/sys/fs/cgroup/node-1/memory.current': '5000\n',
+            '/sys/fs/cgroup/node-1/memory.stat': 'inactive_file 1000\n',
+            '/sys/fs/cgroup/node-1/kubepods/cpu.stat': 'usage_usec 1\n',
+          }
+        : {
+            '/sys/fs/cgroup/cpuacct/node-1/cpuacct.usage': `${usec}000\n`,
+            '/sys/fs/cgroup/memory/node-1/memory.usage_in_bytes': '5000\n',
+            '/sys/fs/cgroup/memory/node-1/memory.stat': 'total_inactive_file 1000\n',
+            '/sys/fs/cgroup/cpuacct/node-1/kubepods/cpuacct.usage': '1\n',
+          };
+    const { clock, files, sampler } = start({ ...tree, ...root(0) }, '/node-1', 'cgroup-root');
+    sampler.sample();
+    await clock.advance(10_000);
+    files.write({ ...root(7_000_000), ...procFiles(4, 1000 + 3000) });
+    expect(sampler.sample().node).toMatchObject({
+      capacityMillis: 4000,
+      cpuMillis: 700,
+      memoryBytes: 4000,
     });
   });
 

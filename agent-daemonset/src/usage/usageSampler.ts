@@ -5,13 +5,21 @@ import type { HostFiles } from '../ports/hostFiles.ts';
 import { type CgroupLayout, findCgroupLayout, listPodCgroups } from './cgroupLayout.ts';
 import { type CpuReading, cpuMillisBetween } from './cpuRate.ts';
 import { readNodeCounters } from './nodeCounters.ts';
-import { readPodCounters } from './podCounters.ts';
+import { readPodCounters, readRootCounters } from './podCounters.ts';
 import type { NodeUsage, PodsUsage, PodUsage, UsageSample } from './usageSample.ts';
+
+/**
+ * Whose CPU and memory count as the node's: all of the machine's, or only what the kubelet's cgroup root holds,
+ * for nodes that share a machine.
+ */
+export const NODE_USAGE_SOURCES = ['machine', 'cgroup-root'] as const;
+export type NodeUsageSource = (typeof NODE_USAGE_SOURCES)[number];
 
 export interface UsageSamplerOptions {
   readonly paths: HostPaths;
   /** The kubelet's `cgroupRoot`. */
   readonly cgroupRoot: string;
+  readonly nodeUsage: NodeUsageSource;
 }
 
 /**
@@ -32,30 +40,33 @@ export class UsageSampler {
   }
 
   sample(): UsageSample {
+    const { paths, cgroupRoot } = this.#options;
     const atMs = this.#clock.nowMs();
-    const node = this.#sampleNode();
-    const pods = this.#samplePods(node.capacityMillis);
+    const layout = findCgroupLayout(this.#files, paths.sys, cgroupRoot);
+    const node = this.#sampleNode(layout);
+    const pods = this.#samplePods(layout, node.capacityMillis);
     return { atMs, monotonicMs: this.#clock.monotonicMs(), node, pods };
   }
 
-  #sampleNode(): NodeUsage {
-    const counters = readNodeCounters(this.#files, this.#options.paths);
-    const capacityMillis = counters.cpus * 1000;
-    const reading = this.#reading(counters.cpuUsageUsec);
+  #sampleNode(layout: CgroupLayout | undefined): NodeUsage {
+    const machine = readNodeCounters(this.#files, this.#options.paths);
+    const root = layout && readRootCounters(this.#files, layout);
+    const ofMachine = this.#options.nodeUsage === 'machine';
+    const capacityMillis = machine.cpus * 1000;
+    const reading = this.#reading(ofMachine ? machine.cpuUsageUsec : root?.cpuUsageUsec);
     const cpuMillis = cpuMillisBetween(this.#nodeReading, reading, capacityMillis);
     this.#nodeReading = reading;
     return {
       capacityMillis,
       cpuMillis,
-      memoryBytes: counters.usedMemoryBytes,
-      cpuPressurePermille: counters.cpuPressurePermille,
-      memoryPressurePermille: counters.memoryPressurePermille,
+      memoryBytes: ofMachine ? machine.usedMemoryBytes : root?.workingSetBytes,
+      cpuPressurePermille: machine.cpuPressurePermille,
+      memoryPressurePermille: machine.memoryPressurePermille,
     };
   }
 
-  #samplePods(capacityMillis: number): PodsUsage {
+  #samplePods(layout: CgroupLayout | undefined, capacityMillis: number): PodsUsage {
     const { paths, cgroupRoot } = this.#options;
-    const layout = findCgroupLayout(this.#files, paths.sys, cgroupRoot);
     if (layout === undefined) {
       this.#podReadings = new Map();
       return {

@@ -50,7 +50,11 @@ describeOnLinux(`this machine${why}`, () => {
   });
 
   test('its usage lies between nothing and all it has', async () => {
-    const sampler = new UsageSampler(files, systemClock, { paths: PATHS, cgroupRoot: '/' });
+    const sampler = new UsageSampler(files, systemClock, {
+      paths: PATHS,
+      cgroupRoot: '/',
+      nodeUsage: 'machine',
+    });
     sampler.sample();
     await sleep(systemClock, 500);
     const { node } = sampler.sample();

@@ -86,14 +86,17 @@ async function measure(sys: string, spanMs: number): Promise<PodUsage> {
   const sampler = new UsageSampler(createNodeHostFiles(), systemClock, {
     paths: { proc: '/proc', sys },
     cgroupRoot: ROOT,
+    nodeUsage: 'cgroup-root',
   });
   sampler.sample();
   await sleep(systemClock, spanMs);
-  const { pods } = sampler.sample();
+  const { pods, node } = sampler.sample();
   if (pods.kind !== 'read') throw new Error(pods.reason);
   const [pod] = pods.pods;
   if (pod === undefined || pods.pods.length !== 1)
     throw new Error(`${pods.pods.length} Pods found`);
+  // Nothing else runs below this root: node and Pod are one.
+  expect(Math.abs((node.cpuMillis ?? 0) - (pod.cpuMillis ?? 0))).toBeLessThan(50);
   return pod;
 }
 
