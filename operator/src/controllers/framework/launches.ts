@@ -132,7 +132,7 @@ export class Launches {
   }
 
   #request(framework: LaunchingFramework, info: TaskInfo, offer: Offer): LaunchRequest | string {
-    if (false)
+    if (info.agent_id.value !== offer.agent)
       return `Task uses invalid agent '${info.agent_id.value}' while agent '${offer.agent}' is expected`;
     const { defaultImage, runAsUser, impersonate } = this.#options;
     const translated = taskToPod(info, {

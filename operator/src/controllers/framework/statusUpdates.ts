@@ -113,11 +113,7 @@ export class StatusUpdates {
     pending.cancel?.();
     record.pending = undefined;
     record.ackedRank = stepRank(pending.update.step);
-    const ended = record.ackedRank === ENDED_RANK;
-    this.#options.writer.wish(record.pod, {
-      acknowledged: pending.update.step,
-      ...(ended ? { release: true } : {}),
-    });
+    this.#options.writer.wish(record.pod, { acknowledged: pending.update.step });
     this.#step(record);
     return true;
   }
@@ -298,7 +294,7 @@ function newRecord(
     pod,
     gone: false,
     ended: undefined,
-    ackedRank: ackedRankOf(pod),
+    ackedRank: -1,
     pending: undefined,
   };
 }

@@ -1,0 +1,174 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { directClient } from '../../../../test/support/fakeApi/directTransport.ts';
+import { FakeApiServer } from '../../../../test/support/fakeApiServer.ts';
+import { FakeClock } from '../../../../test/support/fakeClock.ts';
+import { silentLog } from '../../../../test/support/frameworkHarness.ts';
+import { TASK_FINALIZER } from '../../model/labels.ts';
+import { createSeededRng } from '../../model/seededRng.ts';
+import { type DeleteOptions, type KubeApi, KubeApiError } from '../../ports/kubeApi.ts';
+import { Cache } from '../../runtime/cache.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+import { KeyedWorker } from './keyedWorker.ts';
+import { PodWriter } from './podWriter.ts';
+
+const KEY = { name: 'p', namespace: 'tenants' };
+const FOREIGN = 'example.com/other';
+
+let clock: FakeClock;
+let api: FakeApiServer;
+let cache: Cache<Pod>;
+let kube: KubeApi;
+beforeEach(() => {
+  clock = new FakeClock();
+  api = new FakeApiServer({ clock });
+  kube = directClient(api);
+  cache = new Cache<Pod>({ log: silentLog });
+  const pod = {
+    metadata: { ...KEY, finalizers: [TASK_FINALIZER, FOREIGN] },
+    spec: { nodeName: 'n', containers: [{ name: 'task', image: 'x' }] },
+  };
+  cache.observe(api.create(PODS, pod));
+});
+
+const writerOver = (over: Partial<KubeApi> = {}): PodWriter => {
+  const merged = new Proxy(kube, {
+    get: (target, name: keyof KubeApi) => over[name] ?? target[name].bind(target),
+  });
+  return new PodWriter({
+    kube: merged,
+    pods: cache,
+    clock,
+    rng: createSeededRng('w'),
+    log: silentLog,
+  });
+};
+const cached = (): Pod => cache.get(KEY) as Pod;
+const stored = (): Pod => api.get(PODS, KEY) as Pod;
+
+describe('PodWriter', () => {
+  test('takes away its own finalizer only, even from a view that is old', async () => {
+    const old = cached();
+    const second = 'example.com/second';
+    api.update(PODS, {
+      ...old,
+      metadata: { ...old.metadata, finalizers: [TASK_FINALIZER, FOREIGN, second] },
+    });
+    writerOver().wish(old, { acknowledged: 'ended', release: true });
+    await clock.settle();
+    expect(stored().metadata.finalizers).toEqual([FOREIGN, second]);
+    expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'ended' });
+    expect(stored().metadata.deletionTimestamp).toBeDefined();
+  });
+
+  test('never goes back in what has been acknowledged', async () => {
+    const writer = writerOver();
+    writer.wish(cached(), { acknowledged: 'running' });
+    await clock.settle();
+    writer.wish(cached(), { acknowledged: 'starting' });
+    await clock.settle();
+    expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'running' });
+  });
+
+  test('a lost reply and an API server that is away are waited out', async () => {
+    let failures = 3;
+    const deletions: DeleteOptions[] = [];
+    const writer = writerOver({
+      delete: async (ref, key, options = {}) => {
+        deletions.push(options);
+        if (failures > 0) {
+          failures -= 1;
+          throw new KubeApiError('unavailable', 'away');
+        }
+        await kube.delete(ref, key, options);
+      },
+    });
+    writer.wish(cached(), { kill: { graceSeconds: 7 } });
+    await clock.advance(10_000);
+    expect(stored().metadata.deletionGracePeriodSeconds).toBe(7);
+    expect(deletions).toHaveLength(4);
+    expect(new Set(deletions.map((one) => one.uid))).toEqual(new Set([cached().metadata.uid]));
+    expect(writer.size).toBe(0);
+  });
+
+  test('a Pod of the same name and another uid is left alone', async () => {
+    const former = cached();
+    api.update(PODS, { ...former, metadata: { ...former.metadata, finalizers: [] } });
+    api.delete(PODS, KEY, { gracePeriodSeconds: 0 });
+    cache.observe(api.create(PODS, { metadata: KEY, spec: former.spec } as Pod));
+    const writer = writerOver();
+    writer.wish(former, { kill: { graceSeconds: 0 } });
+    await clock.settle();
+    expect(stored().metadata.deletionTimestamp).toBeUndefined();
+    expect(writer.size).toBe(0);
+  });
+
+  test('an ended Pod without a kubelet is deleted at once', async () => {
+    api.delete(PODS, KEY, { gracePeriodSeconds: 30 });
+    api.update(PODS, { ...stored(), status: { phase: 'Failed' } } as Pod, {
+      subresource: 'status',
+    });
+    api.update(PODS, {
+      ...stored(),
+      metadata: { ...stored().metadata, finalizers: [TASK_FINALIZER] },
+    });
+    writerOver().wish(stored(), { release: true });
+    await clock.settle();
+    expect(api.peek(PODS, KEY)).toBeUndefined();
+  });
+});
+
+describe('KeyedWorker', () => {
+  test('one run per key at a time, few keys at a time, and no poke lost', async () => {
+    let running = 0;
+    let most = 0;
+    const perKey = new Map<string, number>();
+    const runs: string[] = [];
+    const worker = new KeyedWorker({
+      name: 'test',
+      concurrency: 2,
+      clock,
+      rng: createSeededRng('k'),
+      log: silentLog,
+      work: async (key) => {
+        runs.push(key);
+        running += 1;
+        most = Math.max(most, running);
+        perKey.set(key, (perKey.get(key) ?? 0) + 1);
+        expect(perKey.get(key)).toBe(1);
+        await new Promise<void>((resolve) => clock.setTimer(10, resolve));
+        perKey.set(key, 0);
+        running -= 1;
+      },
+    });
+    for (const key of ['a', 'b', 'c', 'a', 'a']) worker.poke(key);
+    await clock.advance(5);
+    worker.poke('b');
+    await clock.advance(100);
+    expect(most).toBe(2);
+    expect(runs.filter((key) => key === 'a').length).toBe(2);
+    expect(runs.filter((key) => key === 'b').length).toBe(2);
+    expect(runs.filter((key) => key === 'c').length).toBe(1);
+    expect(worker.size).toBe(0);
+  });
+
+  test('nothing runs after stop', async () => {
+    let runs = 0;
+    const worker = new KeyedWorker({
+      name: 'test',
+      concurrency: 1,
+      clock,
+      rng: createSeededRng('k'),
+      log: silentLog,
+      work: () => {
+        runs += 1;
+        return Promise.reject(new KubeApiError('unavailable', 'away'));
+      },
+    });
+    worker.poke('a');
+    await clock.settle();
+    worker.stop();
+    await clock.advance(100_000);
+    expect(runs).toBe(1);
+  });
+});
