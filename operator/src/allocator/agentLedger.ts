@@ -63,15 +63,10 @@ export class AgentLedger {
     const reserved = sumOf(agent.reservations.map((one) => one.resources));
     const remaining = subtract(agent.total, sumOf(used.map((one) => one.resources)));
     this.clipReservations(remaining);
-    const unreserved = subtract(
+    this.unreserved = subtract(
       subtract(agent.total, reserved),
       sumOf(used.map((one) => one.unreserved)),
     );
-    const promised = sumOf(this.reservations.map((state) => state.free));
-    const heldReserved = sumOf(
-      this.holds.flatMap((hold) => hold.reservations.map((part) => part.amount)),
-    );
-    this.unreserved = min(unreserved, subtract(remaining, add(promised, heldReserved)));
     this.freeRevocable = subtract(agent.revocable, sumOf(settled.map((one) => one.revocable)));
   }
 

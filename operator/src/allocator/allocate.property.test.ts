@@ -166,7 +166,7 @@ describe('allocate', () => {
             expect(allRevocable[name] ?? 0).toBeLessThanOrEqual(agent.revocable[name] ?? 0);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -185,7 +185,7 @@ describe('allocate', () => {
         for (const path of ROLES)
           if (wouldExceed(before, path, {}) !== null) throw new Error('nothing asked, yet refused');
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -199,7 +199,7 @@ describe('allocate', () => {
           expect(sumOf(offer.reservedBy.map((part) => part.resources))).toEqual(offer.reserved);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -228,7 +228,7 @@ describe('allocate', () => {
             expect(fits(min(taken, scaled(offer.resources)), agent.total)).toBe(true);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
@@ -247,7 +247,7 @@ describe('allocate', () => {
         expect(same.shares).toEqual(plan.shares);
         expect(same.reasons).toEqual(plan.reasons);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -264,7 +264,7 @@ describe('allocate', () => {
             expect(offered + held).toBe(snapshot.agents.length);
           }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -281,7 +281,7 @@ describe('allocate', () => {
           for (const path of pathAndAncestors(offer.role))
             expect(plan.shares.some((share) => share.role === path)).toBe(true);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 });

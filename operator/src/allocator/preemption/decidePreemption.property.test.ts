@@ -203,7 +203,7 @@ describe('decidePreemption', () => {
         compared++;
         expect(decision.victims.map((one) => one.podKey)).toEqual(expected);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
     expect(compared).toBeGreaterThan(100);
   });
@@ -236,7 +236,7 @@ describe('decidePreemption', () => {
           expect(works(counted, without, plan.victims)).toBe(false);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 700 },
     );
   });
 
@@ -250,7 +250,7 @@ describe('decidePreemption', () => {
         for (const victim of plan.victims)
           expect(rankOf(victim)).toBeLessThan(rankOf(input.candidate));
       }),
-      { numRuns: 2000 },
+      { numRuns: 700 },
     );
   });
 
