@@ -30,6 +30,20 @@ const BYTE_RESOURCES: ReadonlySet<string> = new Set(['mem', 'disk']);
  * as Kubernetes does. Returns undefined for anything that is not a non-negative finite quantity.
  */
 export function parseQuantity(name: string, text: string | number): number | undefined {
+  const known = BYTE_RESOURCES.has(name) ? parsedBytes : parsedThousandths;
+  if (!known.has(text)) {
+    if (known.size >= MOST_PARSED) known.clear();
+    known.set(text, parse(name, text));
+  }
+  return known.get(text);
+}
+
+/** A cluster writes few different quantities, and every cycle reads them all again. */
+const MOST_PARSED = 10_000;
+const parsedBytes = new Map<string | number, number | undefined>();
+const parsedThousandths = new Map<string | number, number | undefined>();
+
+function parse(name: string, text: string | number): number | undefined {
   const match = QUANTITY.exec(String(text));
   if (!match) return undefined;
   const scale = BYTE_RESOURCES.has(name) ? 1 : 1000;
