@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ApiAccess, apiGet } from './apiProbe.ts';
+import { type ApiAccess, apiCall } from './apiProbe.ts';
 import { startApiServer } from './apiServer.ts';
 import { ensureAssets } from './assets/ensure.ts';
 import type { AssetOptions } from './assets/types.ts';
@@ -10,7 +10,6 @@ import { kubeconfig } from './kubeconfig.ts';
 import { createNodeNetwork, type NodeNetwork } from './nodes/nodeNetwork.ts';
 import { freePorts } from './support/freePorts.ts';
 import { type Lifetime, type ManagedProcess, startProcess } from './support/managedProcess.ts';
-import { waitFor } from './support/waitFor.ts';
 
 export interface ControlPlaneOptions {
   /** State folder: certificates, kubeconfig, etcd's data, logs, pid files. Emptied of an earlier cluster. */
@@ -112,10 +111,10 @@ async function startOn(
     await writeFile(kubeconfigPath, admin, { mode: 0o600 });
     running.api = await serve([]);
     if (withManager) {
+      await prepareNamespace({ ...access, credentials: pki.admin });
       const credentials = pki.controllerManager;
       const text = kubeconfig({ ...access, user: 'controller-manager', credentials });
       running.manager = await startControllerManager(options, pki, text, managerPort);
-      await awaitServiceAccount({ ...access, credentials: pki.admin });
     }
   } catch (error) {
     await stop();
@@ -143,11 +142,26 @@ async function startOn(
   };
 }
 
-/** Without its default service account a namespace takes no Pod. */
-async function awaitServiceAccount(access: ApiAccess): Promise<void> {
-  const path = '/api/v1/namespaces/default/serviceaccounts/default';
-  const there = async () => ((await apiGet(access, path)).status === 200 ? true : undefined);
-  await waitFor('service account default', there, { timeoutMs: 30_000, pollMs: 50 });
+/**
+ * Makes what a Pod in namespace default needs, as the controller-manager does a few seconds later in
+ * every namespace: so nobody has to wait for it.
+ */
+async function prepareNamespace(access: ApiAccess): Promise<void> {
+  const objects = {
+    serviceaccounts: { kind: 'ServiceAccount', metadata: { name: 'default' } },
+    configmaps: {
+      kind: 'ConfigMap',
+      metadata: { name: 'kube-root-ca.crt' },
+      data: { 'ca.crt': access.authority },
+    },
+  };
+  for (const [plural, object] of Object.entries(objects)) {
+    const path = `/api/v1/namespaces/default/${plural}`;
+    const body = JSON.stringify({ apiVersion: 'v1', ...object });
+    const answer = await apiCall(access, { method: 'POST', path, body });
+    const made = answer.status === 201 || answer.status === 409;
+    if (!made) throw new Error(`POST ${path} answered ${answer.status}: ${answer.body}`);
+  }
 }
 
 function pidsOf(processes: readonly (ManagedProcess | undefined)[]): Record<string, number> {

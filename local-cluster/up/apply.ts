@@ -1,0 +1,33 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { applyText, type Kubectl } from '../kubectl.ts';
+import { REPOSITORY } from '../support/paths.ts';
+
+const CRDS = join(REPOSITORY, 'crds');
+const EXAMPLES = join(dirname(fileURLToPath(import.meta.url)), '..', 'examples');
+export const OPERATOR_NAMESPACE = 'mezzo-system';
+
+async function yamlIn(dir: string): Promise<string> {
+  const names = (await readdir(dir)).filter((name) => name.endsWith('.yaml')).sort();
+  if (names.length === 0) throw new Error(`${dir} has no YAML files; restore it with git checkout`);
+  const texts = await Promise.all(names.map((name) => readFile(join(dir, name), 'utf8')));
+  return texts.join('\n---\n');
+}
+
+/** Installs the CRDs and the operator's namespace; resolves when the API server serves them. */
+export async function applyCrds(kubectl: Kubectl): Promise<void> {
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: OPERATOR_NAMESPACE } };
+  await applyText(kubectl, JSON.stringify(namespace));
+  await applyText(kubectl, await yamlIn(CRDS));
+  await kubectl(['wait', '--for=condition=Established', '--timeout=30s', '-f', CRDS]);
+}
+
+export async function applyExamples(kubectl: Kubectl): Promise<void> {
+  await applyText(kubectl, await yamlIn(EXAMPLES));
+}
+
+/** Deletes the examples, whose tasks the operator must still be there to end. */
+export async function deleteExamples(kubectl: Kubectl): Promise<void> {
+  await kubectl(['delete', '--ignore-not-found', '--timeout=60s', '-f', EXAMPLES]);
+}

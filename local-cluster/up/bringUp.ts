@@ -1,0 +1,171 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AssetName } from '../assets/catalog.ts';
+import { ensureAssets } from '../assets/ensure.ts';
+import type { AssetOptions } from '../assets/types.ts';
+import { type ControlPlane, startControlPlane } from '../controlPlane.ts';
+import { type Kubectl, kubectlFor } from '../kubectl.ts';
+import { startFakeNodes } from '../nodes/fakeNodes.ts';
+import { type RealNode, startRealNodes } from '../nodes/realNodes.ts';
+import { exec } from '../support/exec.ts';
+import type { Lifetime } from '../support/managedProcess.ts';
+import { waitFor } from '../support/waitFor.ts';
+import { applyCrds, applyExamples } from './apply.ts';
+import type { Console } from './console.ts';
+import { startAgents, startFramework, startOperator } from './hostProcesses.ts';
+import { notRunningYet, readWorkload } from './jobTable.ts';
+import type { UpOptions } from './options.ts';
+import { type ClusterState, writeState } from './state.ts';
+
+export interface BringUpInput {
+  readonly options: UpOptions;
+  readonly dir: string;
+  readonly console: Console;
+}
+
+const CONTROL_PLANE: readonly AssetName[] = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kubectl',
+];
+const REAL: readonly AssetName[] = [
+  ...(['kubelet', 'kube-proxy', 'containerd', 'ctr', 'runc', 'cni', 'nft'] as const),
+  ...(['pause', 'busybox'] as const),
+];
+const RUNNING_TIMEOUT_MS = 90_000;
+
+/** Brings everything up in order; what was started before a failure is left for the caller to take down. */
+export async function bringUp(input: BringUpInput): Promise<ClusterState> {
+  const { options, dir, console } = input;
+  const lifetime: Lifetime = options.detach ? 'detached' : 'parent';
+  const assets: AssetOptions = { from: options.assetsFrom, log: console.note };
+  const { state, kubectl, nodes } = options.useCurrent
+    ? await useCurrentContext(input, assets)
+    : await makeCluster(input, lifetime, assets);
+  if (options.onlyCluster) return state;
+  const { kubeconfigPath } = state;
+  await console.step('installing the CRDs', () => applyCrds(kubectl));
+  const operator = await console.step('starting the operator', () =>
+    startOperator({ dir, kubeconfigPath, lifetime }),
+  );
+  const { schedulerUrl, metricsUrl } = operator;
+  const full: ClusterState = { ...state, schedulerUrl, metricsUrl };
+  await writeState(full);
+  if (nodes.length > 0) {
+    await console.step('starting the node agents', () =>
+      startAgents({ dir, kubeconfigPath, lifetime, nodes, schedulerUrl }),
+    );
+  } else if (options.useCurrent) {
+    console.note('no node agents are started on foreign nodes: install the chart for them');
+  }
+  await console.step('applying the example roles, quotas and jobs', () => applyExamples(kubectl));
+  const framework = await console.step('starting the example framework', () =>
+    startFramework({ dir, lifetime, schedulerUrl }),
+  );
+  await console.step('waiting for tasks to run', () =>
+    awaitRunning(
+      kubectl,
+      () => [operator.process, framework].find((child) => child.ended() !== undefined)?.logPath,
+    ),
+  );
+  return full;
+}
+
+interface Cluster {
+  readonly state: ClusterState;
+  readonly kubectl: Kubectl;
+  readonly nodes: readonly RealNode[];
+}
+
+async function makeCluster(
+  { options, dir, console }: BringUpInput,
+  lifetime: Lifetime,
+  assets: AssetOptions,
+): Promise<Cluster> {
+  const { kind, count } = options.nodes;
+  const names: readonly AssetName[] = [
+    ...CONTROL_PLANE,
+    ...(kind === 'real' ? REAL : (['kwok'] as const)),
+  ];
+  await console.step('cluster binaries', () => ensureAssets(names, assets));
+  const cluster: ControlPlane = await console.step('control plane', () =>
+    startControlPlane({ dir, lifetime, assets, network: kind === 'real' }),
+  );
+  const state: ClusterState = {
+    name: options.name,
+    dir,
+    startedAt: new Date().toISOString(),
+    kubeconfigPath: cluster.kubeconfigPath,
+    apiUrl: cluster.url,
+    nodes: `${kind}:${count}`,
+    foreign: false,
+  };
+  await writeState(state);
+  const kubectl = await kubectlFor(cluster.kubeconfigPath, assets);
+  const nodes = await console.step(`${count} ${kind} node${count === 1 ? '' : 's'}`, () =>
+    startNodes(cluster, options.nodes, assets),
+  );
+  return { state, kubectl, nodes };
+}
+
+async function startNodes(
+  cluster: ControlPlane,
+  { kind, count }: UpOptions['nodes'],
+  assets: AssetOptions,
+): Promise<readonly RealNode[]> {
+  if (kind === 'real') return (await startRealNodes(cluster, { count, assets })).nodes;
+  await startFakeNodes(cluster, { count, assets });
+  return [];
+}
+
+/** Freezes the current context into a kubeconfig of our own, so that a later switch changes nothing here. */
+async function useCurrentContext(
+  { options, dir, console }: BringUpInput,
+  assets: AssetOptions,
+): Promise<Cluster> {
+  return console.step("the kubeconfig's current context", async () => {
+    const { kubectl: binary } = await ensureAssets(['kubectl'], assets);
+    const view = ['config', 'view', '--minify', '--flatten', '--raw'];
+    const text = await exec(binary, view).catch((error: unknown) => {
+      throw new Error('there is no current context; choose one: kubectl config use-context NAME', {
+        cause: error,
+      });
+    });
+    await mkdir(dir, { recursive: true });
+    const kubeconfigPath = join(dir, 'kubeconfig');
+    await writeFile(kubeconfigPath, text, { mode: 0o600 });
+    const kubectl = await kubectlFor(kubeconfigPath, assets);
+    const server = ['config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}'];
+    const apiUrl = await kubectl(server);
+    await kubectl(['version', '--request-timeout=10s']);
+    const state: ClusterState = {
+      name: options.name,
+      dir,
+      startedAt: new Date().toISOString(),
+      kubeconfigPath,
+      apiUrl,
+      nodes: 'its own',
+      foreign: true,
+    };
+    await writeState(state);
+    return { state, kubectl, nodes: [] };
+  });
+}
+
+async function awaitRunning(kubectl: Kubectl, deadLog: () => string | undefined): Promise<void> {
+  const running = async () => {
+    const workload = await readWorkload(kubectl);
+    const waiting = [...notRunningYet(workload)];
+    if (!workload.jobs.some(({ kind }) => kind === 'Framework')) {
+      waiting.push('the example framework has not subscribed');
+    }
+    if (waiting.length === 0) return true;
+    throw new Error(`\n   ${waiting.join('\n   ')}`);
+  };
+  await waitFor('tasks to be RUNNING', running, {
+    timeoutMs: RUNNING_TIMEOUT_MS,
+    pollMs: 500,
+    giveUp: () => deadLog() && `a process ended; see ${deadLog()}`,
+  });
+}
