@@ -38,6 +38,8 @@ export const ANNOTATION = {
   intent: 'mezzo.dev/intent',
   /** Set before the deletion that evicts the task: id of the preemption record in the preemptor's status. */
   preemptedBy: 'mezzo.dev/preempted-by',
+  /** When the deletion was asked for: the last step of a deletion overwrites the Pod's own times. */
+  killedAt: 'mezzo.dev/killed-at',
   /** Why the task is being killed; written before its deletion. */
   killReason: 'mezzo.dev/kill-reason',
   /** The task was declared lost (its node is unreachable); it no longer holds its instance. */

@@ -6,6 +6,7 @@ import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.t
 import type { Logger } from '../../ports/logger.ts';
 import type { Rng } from '../../ports/rng.ts';
 import type { CacheReader } from '../../runtime/cache.ts';
+import { OperatorError } from '../../runtime/errors.ts';
 import type { FrameworkStatus } from '../../schema/crd/framework.ts';
 import { MESOS_CAPABILITIES, type MesosCapability } from '../../schema/mesos/framework.ts';
 import { API_VERSION, FRAMEWORKS, type FrameworkObject } from '../../schema/mezzoKinds.ts';
@@ -158,7 +159,11 @@ export class FrameworkObjects {
         object = await this.#read(where);
       }
     }
-    this.#worker.poke(key);
+    // Somebody undoes what is written, or fights over it: not at once again.
+    throw new OperatorError(
+      'conflict',
+      `Framework object ${key} does not keep what is written to it`,
+    );
   }
 
   async #read(where: ObjectKey): Promise<FrameworkObject | undefined> {

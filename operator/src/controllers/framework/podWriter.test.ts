@@ -91,6 +91,21 @@ describe('PodWriter', () => {
     expect(writer.size).toBe(0);
   });
 
+  test('a server that keeps nothing is not asked in a loop', async () => {
+    let patches = 0;
+    const writer = writerOver({
+      patch: () => {
+        patches += 1;
+        return Promise.resolve(cached() as never);
+      },
+    });
+    writer.wish(cached(), { acknowledged: 'running' });
+    await clock.advance(60_000);
+    expect(patches).toBeGreaterThan(6);
+    expect(patches).toBeLessThan(100);
+    writer.stop();
+  });
+
   test('a Pod of the same name and another uid is left alone', async () => {
     const former = cached();
     api.update(PODS, { ...former, metadata: { ...former.metadata, finalizers: [] } });

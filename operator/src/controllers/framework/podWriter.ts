@@ -4,6 +4,7 @@ import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.t
 import type { Logger } from '../../ports/logger.ts';
 import type { Rng } from '../../ports/rng.ts';
 import type { CacheReader } from '../../runtime/cache.ts';
+import { OperatorError } from '../../runtime/errors.ts';
 import { PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import { KeyedWorker } from './keyedWorker.ts';
@@ -142,7 +143,8 @@ export class PodWriter {
         pod = await this.#read(where);
       }
     }
-    this.#worker.poke(key);
+    // Somebody undoes what is written, or fights over it: not at once again.
+    throw new OperatorError('conflict', `Pod ${key} does not keep what is written to it`);
   }
 
   /** Forgets the wish if nothing was added to it meanwhile. */

@@ -103,16 +103,19 @@ export function countStates(live: readonly TaskView[]): {
   };
 }
 
-/** Reasons of a live or ended task that a person must act on; most telling first. */
+/** A task a person must act on: one that is stuck, or the last failure of an instance that has no newer task. */
 export function trouble(tasks: readonly TaskView[]): TaskView | undefined {
   const stuck = tasks.find((task) => !task.terminal && STUCK_REASONS.has(task.state.reason));
-  return (
-    stuck ??
-    tasks
-      .filter((task) => task.state.state === 'FAILED')
-      .toSorted(byEnd)
-      .at(-1)
-  );
+  if (stuck !== undefined) return stuck;
+  const newest = new Map<number, TaskView>();
+  for (const task of tasks) {
+    const known = newest.get(task.instance);
+    if (known === undefined || task.generation > known.generation) newest.set(task.instance, task);
+  }
+  return [...newest.values()]
+    .filter((task) => task.state.state === 'FAILED')
+    .toSorted(byEnd)
+    .at(-1);
 }
 
 /** Waiting reasons of a container that do not end by themselves. */

@@ -90,7 +90,7 @@ async function reconcileJob<T extends JobObject>(
   await writeStatus<JobObject>(options.kube, options.ref, object, plan.status);
   announce(options, object, plan);
   for (const kill of plan.kills) {
-    await killTask(options.kube, kill.task, kill);
+    await killTask(options.kube, kill.task, { ...kill, nowMs: options.clock.nowMs() });
     options.recorder.event(
       object,
       'Normal',
@@ -198,7 +198,11 @@ async function releaseOrphans<T extends JobObject>(
     for (const { pod } of decision.kill) {
       const task = byUid.get(pod.uid);
       if (task !== undefined)
-        await killTask(options.kube, task, { intent: 'kill', why: 'its job was deleted' });
+        await killTask(options.kube, task, {
+          intent: 'kill',
+          why: 'its job was deleted',
+          nowMs: options.clock.nowMs(),
+        });
     }
     for (const pod of decision.release) {
       const task = byUid.get(pod.uid);

@@ -121,6 +121,7 @@ async function drainStep(
       for (const task of tasks.filter((one) => !one.deleting)) {
         await killTask(options.kube, task, {
           intent: 'drain',
+          nowMs: options.clock.nowMs(),
           why: `maintenance window ${window.metadata.name} drains ${name}`,
         });
       }

@@ -261,6 +261,7 @@ async function evict(
   }
   await killTask(options.kube, task, {
     intent: 'preempt',
+    nowMs: options.clock.nowMs(),
     why,
     annotations: { [ANNOTATION.preemptedBy]: record.id },
   });

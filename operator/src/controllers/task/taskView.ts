@@ -207,17 +207,14 @@ export function podViewOf(pod: Pod): PodView {
   ];
   const waiting = statuses.find((one) => one.state?.waiting)?.state?.waiting;
   const ended = lastEnded(statuses)?.terminated;
-  const deletionMs = timeOf(pod.metadata.deletionTimestamp);
+  const deletion = deletionOf(pod);
   return {
     phase: pod.status?.phase ?? 'Pending',
     ready:
       pod.status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') ?? false,
     containersStarted: statuses.some((one) => one.state?.running || one.state?.terminated),
     annotations: pod.metadata.annotations ?? {},
-    ...(deletionMs === undefined ? {} : { deletionTimestampMs: deletionMs }),
-    ...(pod.metadata.deletionGracePeriodSeconds === undefined
-      ? {}
-      : { deletionGracePeriodMs: pod.metadata.deletionGracePeriodSeconds * 1000 }),
+    ...deletion,
     ...optional('waitingReason', waiting?.reason),
     ...optional('waitingMessage', waiting?.message),
     ...optional('exitCode', ended?.exitCode),
@@ -227,6 +224,28 @@ export function podViewOf(pod: Pod): PodView {
     ...optional('podMessage', pod.status?.message),
   };
 }
+
+/**
+ * When the deletion was asked for. The kubelet's last step sets the grace to zero and the timestamp to its own time, so
+ * what we wrote before the deletion counts; for a deletion by somebody else the Pod's own grace is as near as one gets.
+ */
+function deletionOf(pod: Pod): Pick<PodView, 'deletionTimestampMs' | 'deletionGracePeriodMs'> {
+  const deletionMs = timeOf(pod.metadata.deletionTimestamp);
+  if (deletionMs === undefined) return {};
+  const killedAtMs = timeOf(pod.metadata.annotations?.[ANNOTATION.killedAt]);
+  if (killedAtMs !== undefined) return { deletionTimestampMs: killedAtMs };
+  const graceSeconds = Math.max(
+    pod.metadata.deletionGracePeriodSeconds ?? 0,
+    pod.spec.terminationGracePeriodSeconds ?? 0,
+  );
+  return {
+    deletionTimestampMs: deletionMs,
+    deletionGracePeriodMs: (graceSeconds + FINAL_DELETE_SECONDS) * 1000,
+  };
+}
+
+/** From the end of the last container to the kubelet's last step. */
+const FINAL_DELETE_SECONDS = 3;
 
 function optional<Key extends string, Value>(
   key: Key,

@@ -3,6 +3,7 @@ import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.t
 import { PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import type { Intent } from '../../state/podState.ts';
+import { isoTime } from '../shared/conditions.ts';
 import type { TaskView } from './taskView.ts';
 
 const keyOf = (pod: Pod): ObjectKey => ({
@@ -20,6 +21,7 @@ export async function killTask(
   order: {
     readonly intent: Intent;
     readonly why: string;
+    readonly nowMs: number;
     readonly annotations?: { readonly [key: string]: string };
     readonly graceSeconds?: number;
   },
@@ -28,6 +30,7 @@ export async function killTask(
   const annotations = {
     [ANNOTATION.intent]: order.intent,
     [ANNOTATION.killReason]: order.why,
+    [ANNOTATION.killedAt]: isoTime(order.nowMs),
     ...order.annotations,
   };
   try {
