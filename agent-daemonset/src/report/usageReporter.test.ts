@@ -79,7 +79,10 @@ describe('AgentReport', () => {
     { name: 'infinity', body: { ...good, nodeUsage: { cpuMillis: Infinity, memoryBytes: 0 } } },
     { name: 'a fraction', body: { ...good, nodeUsage: { cpuMillis: 0.5, memoryBytes: 0 } } },
     { name: 'an absurd figure', body: { ...good, nodeUsage: { cpuMillis: 1e12, memoryBytes: 0 } } },
-    { name: 'a uid that is a path', body: { ...good, pods: [{ ...pod(), uid: '../../etc' }] } },
+    {
+      name: 'a uid that is a path',
+      body: { ...good, pods: [{ ...good?.pods[0], uid: '../../etc' }] },
+    },
     { name: 'no node', body: { ...good, node: '' } },
   ])('refuses $name', ({ body }) => {
     expect(AgentReport.safeParse(body).success).toBe(false);
