@@ -95,6 +95,11 @@ describe('who may take from whom', () => {
     ]);
   });
 
+  test('a job never takes from itself, though its tier was raised since', () => {
+    const own = task('p', 4000, { jobKey: CANDIDATE.jobKey, role: CANDIDATE.role });
+    expect(decide({ tasks: [own] })).toEqual(['NoEligibleVictims 1']);
+  });
+
   test('revocable amounts of a victim are not reclaimed', () => {
     const borrower = task('r', 0, { tier: 'revocable', resources: {}, revocable: { cpus: 4000 } });
     expect(decide({ tasks: [borrower] })).toEqual(['VictimsNotEnough 1']);
@@ -242,6 +247,15 @@ describe('limits', () => {
   test('nobody is harmed for a role that may not use what it would get', () => {
     expect(decide({ tasks: [task('p', 4000)], quota: limited(7000) })).toEqual(['LimitReached 1']);
     expect(decide({ tasks: [task('p', 4000)], quota: limited(6000) })).toEqual(victims('p'));
+  });
+
+  test('taking offers back wins no room under a limit, since offers use none up', () => {
+    const rescindable = [
+      { offer: offerId('1-1'), role: CANDIDATE.role, resources: { cpus: 4000 } },
+    ];
+    const agents = [agent('A1', 0, { rescindable })];
+    expect(decide({ agents, quota: limited(8000) })).toEqual(['LimitReached 1']);
+    expect(decide({ agents, quota: limited(6000) })).toMatchObject({ rescind: ['1-1'] });
   });
 
   test('a victim under the same limit gives back its share of it', () => {

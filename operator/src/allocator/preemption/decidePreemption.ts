@@ -78,12 +78,11 @@ function judgeAgent(
       kind: 'fault',
       check: isWithinLimits(input, []) ? 'FitsWithoutPreemption' : 'PendingRelease',
     };
-  if (fits(need, withOffers) && isWithinLimits(input, agent.rescindable))
+  if (fits(need, withOffers) && isWithinLimits(input, []))
     return { kind: 'plan', plan: planFor(input, agent, [], withOffers) };
-  const gaining = [...agent.rescindable, ...endingQuota];
-  if (fits(need, soon) && isWithinLimits(input, gaining))
+  if (fits(need, soon) && isWithinLimits(input, endingQuota))
     return { kind: 'fault', check: 'PendingRelease' };
-  return judgeVictims(input, agent, { tasks, soon, gaining, best });
+  return judgeVictims(input, agent, { tasks, soon, gaining: endingQuota, best });
 }
 
 interface VictimContext {
@@ -152,7 +151,7 @@ function planFor(
     kind: 'preempt',
     agent: agent.id,
     victims: victims.toSorted((left, right) => comparePaths(left.podKey, right.podKey)),
-    rescind: neededOffers(input, agent, victims, available),
+    rescind: neededOffers(input, agent, available),
     freed,
     surplusPpm: surplusPpm(agent, freed, shortfall(need, subtract(available, freed))),
     ...(rule === undefined ? {} : { rule }),
@@ -163,7 +162,6 @@ function planFor(
 function neededOffers(
   input: PreemptionInput,
   agent: PreemptionAgent,
-  victims: readonly RunningTask[],
   available: Resources,
 ): readonly OfferId[] {
   let left = available;
@@ -172,17 +170,11 @@ function neededOffers(
   const largestFirst = agent.rescindable.toSorted(
     (one, other) => sizeOf(other) - sizeOf(one) || comparePaths(one.offer, other.offer),
   );
-  // A plan without victims takes effect at once and counts on no task that is still ending.
-  const ending = input.tasks.filter(
-    (task) => victims.length > 0 && task.agent === agent.id && task.terminating,
-  );
   for (const offer of largestFirst) {
-    const without = taken.filter((one) => one !== offer);
-    const freedQuota = [...without, ...ending.map(quotaOf), ...victims.map(quotaOf)];
     const rest = subtract(left, offer.resources);
-    if (!fits(demandOn(input, agent), rest) || !isWithinLimits(input, freedQuota)) continue;
+    if (!fits(demandOn(input, agent), rest)) continue;
     left = rest;
-    taken = without;
+    taken = taken.filter((one) => one !== offer);
   }
   return taken.map((one) => one.offer).toSorted(comparePaths);
 }

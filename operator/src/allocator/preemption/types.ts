@@ -57,7 +57,7 @@ export interface PreemptionInput {
   readonly candidate: PreemptionCandidate;
   readonly agents: readonly PreemptionAgent[];
   readonly tasks: readonly RunningTask[];
-  /** From `consumptionOf(snapshot)`. */
+  /** From `consumptionOf`, outstanding offers left out: they can be taken back, so they use up no limit here. */
   readonly quota: RoleConsumption;
 }
 
