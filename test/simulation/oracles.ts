@@ -34,6 +34,7 @@ export const ORACLES = {
   convergence: 'everything converges when the faults stop',
   finalizers: 'finalizers finish',
   crash: 'the operator never crashes',
+  determinism: 'a seed has one history',
 } as const;
 export type Oracle = keyof typeof ORACLES;
 

@@ -34,6 +34,11 @@ export const realOperator: LaunchOperator = ({ identity, ...ports }) =>
       ...DEFAULT_CONFIG,
       identity,
       namespace: 'mezzo-system',
+      // No request of the simulated network is longer on its way than 20 s.
+      retentionMs: 30_000,
+      // Fewer and fuller cycles: the same decisions in less time.
+      batchMs: 50,
+      safetyNetMs: 10_000,
       frameworks: {
         defaultNamespace: 'apps',
         forbiddenNamespaces: ['mezzo-system'],

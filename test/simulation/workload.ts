@@ -26,8 +26,7 @@ export const CAPPED = {
 } as const;
 
 const USER = 'user';
-const ROLE_PATHS = ['eng', 'eng/web', 'ops', CAPPED.role] as const;
-const JOB_ROLES = ['eng', 'eng/web', 'ops'] as const;
+const ROLE_PATHS = ['eng', 'eng/web', 'ops'] as const;
 
 export interface WorkloadOptions {
   readonly api: FakeApiServer;
@@ -53,20 +52,17 @@ export class Workload {
     const { api, rng, only } = this.#options;
     const by = USER;
     api.create(NAMESPACES, { metadata: { name: NAMESPACE } }, { by });
-    for (const path of ROLE_PATHS) {
-      const role = {
-        metadata: { name: path.replace('/', '-') },
-        spec: { path, weight: 1 + rng.int(3) },
-      };
-      api.create(ROLES, role, { by });
-    }
+    for (const path of ROLE_PATHS) this.#role(path);
     this.#quota('eng', 4000);
     this.#quota('eng/web', 2000);
-    this.#quota(CAPPED.role, CAPPED.limitMillis);
-    this.#create(
-      SERVICE_JOBS,
-      serviceJob(CAPPED.job, CAPPED.role, CAPPED.instances, CAPPED.eachMillis),
-    );
+    if (rng.next() < 0.3) {
+      this.#role(CAPPED.role);
+      this.#quota(CAPPED.role, CAPPED.limitMillis);
+      this.#create(
+        SERVICE_JOBS,
+        serviceJob(CAPPED.job, CAPPED.role, CAPPED.instances, CAPPED.eachMillis),
+      );
+    }
     const services = 2 + rng.int(3);
     for (let count = 0; count < services; count += 1) this.#addService();
     if (only === 'everything') {
@@ -76,6 +72,15 @@ export class Workload {
     }
     for (const node of this.#options.nodeNames()) if (rng.next() < 0.5) this.#addForeign(node);
     this.#changeMindLater();
+  }
+
+  #role(path: string): void {
+    const { api, rng } = this.#options;
+    const role = {
+      metadata: { name: path.replace('/', '-') },
+      spec: { path, weight: 1 + rng.int(3) },
+    };
+    api.create(ROLES, role, { by: USER });
   }
 
   #quota(role: string, cpuMillis: number): void {
@@ -95,8 +100,8 @@ export class Workload {
     return `${stem}-${this.#made}`;
   }
 
-  #role(): string {
-    return JOB_ROLES[this.#options.rng.int(JOB_ROLES.length)] ?? 'ops';
+  #anyRole(): string {
+    return ROLE_PATHS[this.#options.rng.int(ROLE_PATHS.length)] ?? 'ops';
   }
 
   #addService(): void {
@@ -104,7 +109,7 @@ export class Workload {
     // At most 4 jobs of 3 instances of 200m: within the limit of every role and half of three nodes.
     this.#create(
       SERVICE_JOBS,
-      serviceJob(this.#name('service'), this.#role(), 1 + rng.int(3), 100 + rng.int(101)),
+      serviceJob(this.#name('service'), this.#anyRole(), 1 + rng.int(3), 100 + rng.int(101)),
     );
   }
 
@@ -114,7 +119,7 @@ export class Workload {
     const job = {
       metadata: { name: this.#name('adhoc'), namespace: NAMESPACE },
       spec: {
-        role: this.#role(),
+        role: this.#anyRole(),
         instances: 1 + rng.int(3),
         ...parallelism,
         maxRetries: 50,
@@ -139,7 +144,7 @@ export class Workload {
         startingDeadlineSeconds: 120,
         jobTemplate: {
           spec: {
-            role: this.#role(),
+            role: this.#anyRole(),
             instances: 1,
             maxRetries: 5,
             template: task('cron:1', 100, { seconds: 3 + rng.int(5), exitCode: 0 }),

@@ -1,6 +1,8 @@
 import { createSeededRng } from '../../operator/src/model/seededRng.ts';
-import type { KubeApi } from '../../operator/src/ports/kubeApi.ts';
+import type { KubeApi, KubeObject } from '../../operator/src/ports/kubeApi.ts';
+import { PODS } from '../../operator/src/schema/kubeKinds.ts';
 import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
+import { ADHOC_JOBS, CRON_JOBS, SERVICE_JOBS } from '../../operator/src/schema/mezzoKinds.ts';
 import { GarbageCollector } from '../support/fakeApi/garbageCollector.ts';
 import { MEZZO_KINDS } from '../support/fakeApi/mezzoKinds.ts';
 import { FAIR_WEATHER, type NetworkConditions } from '../support/fakeApi/network.ts';
@@ -45,7 +47,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const stream = (use: string): ReturnType<typeof createSeededRng> =>
     createSeededRng(`${seed}/${use}`);
   const plan = stream('plan');
-  const activeMs = 40_000 + plan.int(80_000);
+  const activeMs = 30_000 + plan.int(60_000);
   const clock = new FakeClock();
   const api = new FakeApiServer({ clock, kinds: MEZZO_KINDS });
   const history = new History(clock, keepsHistory);
@@ -92,6 +94,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   await clock.runUntil(() => oracles.violations.length > 0, activeMs);
   const convergedAfterMs = await converge({ clock, oracles, missing: () => shortfalls(api, only) });
   for (const replica of replicas) replica.end();
+  if (history.keepsLines) noteFinalState(api, history);
   return {
     seed,
     violations: oracles.violations,
@@ -122,6 +125,21 @@ async function converge(run: {
     await clock.runUntil(() => oracles.violations.length > 0, CHECK_EVERY_MS);
   }
   return undefined;
+}
+
+/** For the reader of a failing seed: how every job and Pod of Mezzo stands in the end. */
+function noteFinalState(api: FakeApiServer, history: History): void {
+  for (const ref of [SERVICE_JOBS, ADHOC_JOBS, CRON_JOBS, PODS]) {
+    for (const object of api.all(ref)) {
+      const { metadata, spec, status } = object as KubeObject & {
+        spec?: unknown;
+        status?: unknown;
+      };
+      const { name, annotations, deletionTimestamp } = metadata;
+      const shown = ref === PODS ? { annotations, deletionTimestamp, status } : { spec, status };
+      history.note('in the end', `${ref.kind} ${name} ${JSON.stringify(shown)}`);
+    }
+  }
 }
 
 function describeCommit({ change, ref }: Commit): string {

@@ -80,21 +80,21 @@ describe('FakeClock', () => {
     expect(clock.monotonicMs()).toBe(10);
   });
 
-  test('fires at least 100,000 timers a second', async () => {
+  test('fires 100,000 timers in less than two seconds of processor time', async () => {
     const clock = new FakeClock();
-    const count = 50_000;
+    const count = 100_000;
     let fired = 0;
     const again = (): void => {
       fired += 1;
       if (fired < count) clock.setTimer(1, again);
     };
     clock.setTimer(1, again);
-    const started = performance.now();
+    const before = process.cpuUsage();
     await clock.advance(count);
-    const perSecond = count / ((performance.now() - started) / 1000);
+    const { user, system } = process.cpuUsage(before);
     expect(fired).toBe(count);
-    // The target on an idle core; half of it is asked here because the machine may be shared.
-    expect(perSecond).toBeGreaterThan(50_000);
+    // The target is one second on an idle core. Processor time, because the machine may be shared.
+    expect((user + system) / 1e6).toBeLessThan(2);
   });
 });
 

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { KubeObject } from '../../../operator/src/ports/kubeApi.ts';
 import { applyDefaults } from '../../../operator/src/schema/generate/applyDefaults.ts';
 import { rootSchemaOf } from '../../../operator/src/schema/generate/customResourceDefinition.ts';
@@ -46,15 +47,22 @@ function defaultsOf(entry: KindEntry): (object: KubeObject) => KubeObject {
 
 function faultOf({ schema }: KindEntry, object: KubeObject): string | undefined {
   const { spec, status } = object as { spec?: object; status?: object };
-  const isKnown = (part: object | undefined): boolean => part === undefined || accepted.has(part);
-  if (isKnown(spec) && isKnown(status) && spec !== undefined) return undefined;
-  const result = schema.safeParse({ spec, status });
+  const parts = (schema as z.ZodObject<{ spec: z.ZodType; status: z.ZodType }>).shape;
+  return faultOfPart('spec', parts.spec, spec) ?? faultOfPart('status', parts.status, status);
+}
+
+function faultOfPart(
+  name: string,
+  schema: z.ZodType,
+  part: object | undefined,
+): string | undefined {
+  if (part !== undefined && accepted.has(part)) return undefined;
+  const result = schema.safeParse(part);
   if (!result.success) {
     const [issue] = result.error.issues;
-    return `${issue?.path.join('.')}: ${issue?.message}`;
+    return `${[name, ...(issue?.path ?? [])].join('.')}: ${issue?.message}`;
   }
-  if (spec !== undefined) accepted.add(spec);
-  if (status !== undefined) accepted.add(status);
+  if (part !== undefined) accepted.add(part);
   return undefined;
 }
 
