@@ -137,6 +137,7 @@ describe('KeyedWorker', () => {
   test('one run per key at a time, few keys at a time, and no poke lost', async () => {
     let running = 0;
     let most = 0;
+    let overlaps = 0;
     const perKey = new Map<string, number>();
     const runs: string[] = [];
     const worker = new KeyedWorker({
@@ -150,7 +151,7 @@ describe('KeyedWorker', () => {
         running += 1;
         most = Math.max(most, running);
         perKey.set(key, (perKey.get(key) ?? 0) + 1);
-        expect(perKey.get(key)).toBe(1);
+        overlaps += perKey.get(key) === 1 ? 0 : 1;
         await new Promise<void>((resolve) => clock.setTimer(10, resolve));
         perKey.set(key, 0);
         running -= 1;
@@ -161,6 +162,7 @@ describe('KeyedWorker', () => {
     worker.poke('b');
     await clock.advance(100);
     expect(most).toBe(2);
+    expect(overlaps).toBe(0);
     expect(runs.filter((key) => key === 'a').length).toBe(2);
     expect(runs.filter((key) => key === 'b').length).toBe(2);
     expect(runs.filter((key) => key === 'c').length).toBe(1);
@@ -181,9 +183,9 @@ describe('KeyedWorker', () => {
       },
     });
     worker.poke('a');
-    await clock.settle();
     worker.stop();
     await clock.advance(100_000);
     expect(runs).toBe(1);
+    expect(worker.size).toBe(0);
   });
 });
