@@ -8,7 +8,7 @@ import {
   pendingStatus,
   trouble,
 } from '../job/decideCommon.ts';
-import type { JobFacts, JobPlan, KillOrder } from '../job/types.ts';
+import type { JobFacts, JobPlan } from '../job/types.ts';
 import { type ConditionValue, withCondition } from '../shared/conditions.ts';
 
 type Spec = AdhocJobObject['spec'];
@@ -24,6 +24,8 @@ export function decideAdhocJob(facts: AdhocJobFacts): JobPlan<Status> {
   const done = facts.status.result !== undefined || timedOut;
   const common = decideCommon(facts, {
     replicas: desired,
+    // Asked anew each time: the kills that follow the recorded end may fail or be cut short by a crash.
+    over: overReason(facts, timedOut),
     restart: {
       kind: 'completion',
       maxRetries: facts.spec.maxRetries ?? 0,
@@ -47,9 +49,9 @@ export function decideAdhocJob(facts: AdhocJobFacts): JobPlan<Status> {
   const status = statusOf(facts, { ...common.slots, counts, result, condition });
   return {
     status,
-    kills: [...common.kills, ...(timedOut ? overtime(facts) : [])],
+    kills: common.kills,
     releases: common.releases,
-    demand: done ? [] : common.demand,
+    demand: common.demand,
     condition,
     wakeAtMs: earliest(common.slots.nextWakeMs, deadlineOf(facts), expiryOf(facts)),
   };
@@ -135,19 +137,26 @@ function deadlineOf(facts: AdhocJobFacts): number | undefined {
   return facts.startedAtMs + maxRunSeconds * 1000;
 }
 
+/** The condition as it was written when the job ended; undefined before. */
+function recordedEnd(facts: AdhocJobFacts): ConditionValue | undefined {
+  if (facts.status.result === undefined) return undefined;
+  const end = facts.status.conditions?.find((one) => one.type === 'Succeeded');
+  if (end === undefined || end.status === 'Unknown') return undefined;
+  return { type: end.type, status: end.status, reason: end.reason, message: end.message };
+}
+
+/** True from the deadline on, and for good once the job has failed by it. */
 function hasTimedOut(facts: AdhocJobFacts): boolean {
+  if (facts.status.result !== undefined) return recordedEnd(facts)?.reason === RAN_TOO_LONG;
   const deadlineMs = deadlineOf(facts);
   return deadlineMs !== undefined && facts.nowMs >= deadlineMs;
 }
 
-function overtime(facts: AdhocJobFacts): readonly KillOrder[] {
-  return facts.tasks
-    .filter((task) => !task.terminal && !task.deleting)
-    .map((task) => ({
-      task,
-      intent: 'kill',
-      why: `the job ran longer than spec.maxRunSeconds (${facts.spec.maxRunSeconds})`,
-    }));
+const RAN_TOO_LONG = 'RanTooLong';
+
+function overReason(facts: AdhocJobFacts, timedOut: boolean): string | undefined {
+  if (timedOut) return `the job ran longer than spec.maxRunSeconds (${facts.spec.maxRunSeconds})`;
+  return facts.status.result === undefined ? undefined : 'the job has ended';
 }
 
 function succeededCondition(
@@ -156,6 +165,9 @@ function succeededCondition(
   result: 'Succeeded' | 'Failed' | undefined,
   timedOut: boolean,
 ): ConditionValue {
+  // What was told at the end stays: the Pods it was told from vanish.
+  const recorded = recordedEnd(facts);
+  if (recorded !== undefined) return recorded;
   const type = 'Succeeded';
   const figures = `${counts.finished} of ${counts.desired} instances finished`;
   if (result === 'Succeeded')
@@ -163,13 +175,10 @@ function succeededCondition(
   const last = trouble(facts.tasks);
   const detail = last === undefined ? '' : `; ${describeTrouble(last)}`;
   if (result === 'Failed') {
-    const reason = timedOut ? 'RanTooLong' : 'InstancesFailed';
-    return {
-      type,
-      status: 'False',
-      reason,
-      message: `${figures}, ${counts.failed} failed for good${detail}`,
-    };
+    const message = timedOut
+      ? `${figures} within spec.maxRunSeconds (${facts.spec.maxRunSeconds})${detail}`
+      : `${figures}, ${counts.failed} failed for good${detail}`;
+    return { type, status: 'False', reason: timedOut ? RAN_TOO_LONG : 'InstancesFailed', message };
   }
   const fault = faultCondition(type, facts);
   if (fault !== undefined) return fault;
@@ -181,6 +190,10 @@ function succeededCondition(
   });
   if (last !== undefined && !last.terminal)
     return unknown(last.state.reason, `${figures}${detail}`);
+  if (last !== undefined && counts.running === 0) {
+    const retries = `failed ones are tried again, each up to ${facts.spec.maxRetries ?? 0} time(s) (spec.maxRetries)`;
+    return unknown('InstancesRetrying', `${figures}, ${retries}${detail}`);
+  }
   if (counts.pending > 0 && counts.running === 0) {
     return unknown(
       'InstancesPending',

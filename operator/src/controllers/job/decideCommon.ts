@@ -23,7 +23,7 @@ const KILL_SENTENCES = {
   OtherJob: 'it belongs to an earlier job of the same name',
   Duplicate: 'another task runs the same instance',
   Surplus: 'the job was scaled down',
-  JobStopping: 'the job is being deleted',
+  JobStopping: 'the job has ended or is being deleted',
   Lost: 'its agent was lost and a replacement runs',
   InstanceDone: 'the instance has already finished',
 } as const satisfies Record<KillWhy, string>;
@@ -31,7 +31,12 @@ const KILL_SENTENCES = {
 /** Slots of a job: what to start, kill and let go. A job that is wrong starts nothing and keeps what runs. */
 export function decideCommon<Spec, Status>(
   facts: JobFacts<Spec, Status>,
-  options: { readonly replicas: number; readonly restart: RestartPolicy },
+  options: {
+    readonly replicas: number;
+    readonly restart: RestartPolicy;
+    /** Nothing of the job is wanted any more: what lives is killed for this reason. */
+    readonly over?: string | undefined;
+  },
 ): CommonPlan {
   const byUid = new Map(facts.tasks.map((task) => [task.pod.metadata.uid ?? '', task]));
   const slots = decideSlots({
@@ -42,6 +47,7 @@ export function decideCommon<Spec, Status>(
     retentionMs: facts.retentionMs,
     restart: options.restart,
     backoff: DEFAULT_BACKOFF,
+    stopping: options.over !== undefined,
     jobDeleted: facts.stopping,
   });
   const viewOf = (pod: { readonly uid: string }): readonly TaskView[] => {
@@ -57,7 +63,11 @@ export function decideCommon<Spec, Status>(
   return {
     slots,
     kills: slots.kill.flatMap(({ pod, why }) =>
-      viewOf(pod).map((task) => ({ task, intent: 'kill' as const, why: KILL_SENTENCES[why] })),
+      viewOf(pod).map((task) => ({
+        task,
+        intent: 'kill' as const,
+        why: (why === 'JobStopping' ? options.over : undefined) ?? KILL_SENTENCES[why],
+      })),
     ),
     releases: slots.release.flatMap(viewOf),
     demand: facts.fault === undefined ? slots.pending.map((slot) => demandOf(slot, job)) : [],
