@@ -19,7 +19,8 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function get(url, headers) {
   const response = await fetch(url, { headers, signal: AbortSignal.timeout(5000) });
   const body = await response.text();
-  if (!response.ok) throw new Error(`GET ${url} answered ${response.status}: ${body.slice(0, 500)}`);
+  if (!response.ok)
+    throw new Error(`GET ${url} answered ${response.status}: ${body.slice(0, 500)}`);
   return body;
 }
 
@@ -30,7 +31,7 @@ async function eventually(name, attempt) {
       console.log(`ok    ${name}: ${await attempt()}`);
       return;
     } catch (error) {
-      if (Date.now() > deadline) throw new Error(`${name}: ${error.message} ${error.cause ?? ''}`);
+      if (Date.now() > deadline) throw new Error(`${name}: ${error.message}`, { cause: error });
       await sleep(1000);
     }
   }
@@ -51,6 +52,6 @@ try {
   }
   console.log('passed');
 } catch (error) {
-  console.error(`FAILED ${error.message}`);
+  console.error('FAILED', error);
   process.exit(1);
 }
