@@ -80,6 +80,9 @@ function kubeletConfig(options: KubeletOptions): object {
     failSwapOn: false,
     oomScoreAdj: 0,
     resolvConf: '',
+    // There is no cluster DNS: an address that refuses at once beats one that lets a program wait.
+    clusterDNS: ['127.0.0.1'],
+    clusterDomain: 'cluster.local',
     volumePluginDir: '/var/lib/kubelet/volume-plugins',
     systemReserved: reserved(),
     enforceNodeAllocatable: ['pods'],

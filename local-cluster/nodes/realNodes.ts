@@ -14,6 +14,7 @@ import { startKubelet } from './kubelet.ts';
 import { startKubeProxy } from './kubeProxy.ts';
 import { createNodeNamespace } from './nodeNamespace.ts';
 import type { NodeNetwork } from './nodeNetwork.ts';
+import { forgetOwner, recordOwner, sweepOrphans } from './orphans.ts';
 
 export interface RealNode {
   readonly name: string;
@@ -78,9 +79,12 @@ export async function startRealNodes(
   const stop = async () => {
     await killCgroup(cgroup.nodes);
     await restoreKernelSettings();
+    await forgetOwner(cluster.dir);
   };
   try {
+    await sweepOrphans();
     await saveKernelSettings();
+    await recordOwner(cluster.dir, cluster.lifetime);
     await createCgroup(cgroup.daemons);
     await publishApiServer(kubectl, cluster);
     const indexes = Array.from({ length: count }, (_, index) => index + 1);

@@ -45,7 +45,7 @@ export async function bringUp(input: BringUpInput): Promise<ClusterState> {
     : await makeCluster(input, lifetime, assets);
   if (options.onlyCluster) return state;
   const { kubeconfigPath } = state;
-  await console.step('installing the CRDs', () => applyCrds(kubectl));
+  if (options.useCurrent) await console.step('installing the CRDs', () => applyCrds(kubectl));
   const operator = await console.step('starting the operator', () =>
     startOperator({ dir, kubeconfigPath, lifetime }),
   );
@@ -103,8 +103,12 @@ async function makeCluster(
   };
   await writeState(state);
   const kubectl = await kubectlFor(cluster.kubeconfigPath, assets);
-  const nodes = await console.step(`${count} ${kind} node${count === 1 ? '' : 's'}`, () =>
-    startNodes(cluster, options.nodes, assets),
+  const title = `${count} ${kind} node${count === 1 ? '' : 's'}${options.onlyCluster ? '' : ' and the CRDs'}`;
+  const [nodes] = await console.step(title, () =>
+    Promise.all([
+      startNodes(cluster, options.nodes, assets),
+      options.onlyCluster ? undefined : applyCrds(kubectl),
+    ]),
   );
   return { state, kubectl, nodes };
 }

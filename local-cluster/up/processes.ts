@@ -24,7 +24,7 @@ export async function findProcesses(dir: string): Promise<readonly FoundProcess[
 }
 
 async function readPidFiles(dir: string): Promise<readonly FoundProcess[]> {
-  const names = (await readdir(dir)).filter((name) => name.endsWith('.pid')).sort();
+  const names = (await readdir(dir).catch(() => [])).filter((name) => name.endsWith('.pid')).sort();
   return Promise.all(
     names.map(async (name) => {
       const pidPath = join(dir, name);

@@ -5,6 +5,7 @@ import { cgroupProcesses, killCgroup } from '../nodes/cgroups.ts';
 import { clusterCgroup } from '../nodes/clusterCgroup.ts';
 import { restoreKernelSettings } from '../nodes/kernelSettings.ts';
 import { removeStaleLink } from '../nodes/nodeNetwork.ts';
+import { forgetOwner } from '../nodes/orphans.ts';
 import { tryExec } from '../support/exec.ts';
 import { endProcesses, type FoundProcess, findProcesses } from './processes.ts';
 
@@ -67,6 +68,7 @@ async function removeNodes(dir: string, removed: string[]): Promise<void> {
   const running = await cgroupProcesses(nodes);
   const killed = await killCgroup(nodes);
   await restoreKernelSettings();
+  await forgetOwner(dir);
   if (running.length > 0) {
     removed.push(`killed ${killed} processes of ${names.join(', ')}, removed cgroup ${nodes}`);
   }
