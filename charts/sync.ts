@@ -58,6 +58,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (!process.argv.includes('--check')) await syncCrds();
   const problems = await staleCrds();
   for (const problem of problems) console.error(problem);
-  if (problems.length > 0) console.error('run: node charts/sync.ts');
+  if (problems.length > 0) console.error('run: npm run generate:chart');
   process.exitCode = problems.length > 0 ? 1 : 0;
 }

@@ -51,6 +51,7 @@ export const STEPS: readonly Step[] = [
   ),
   gate('dead code', 'knip'),
   gate('generated files', 'node', 'operator/src/schema/generate/cli.ts', '--check'),
+  gate("chart's copies of the CRDs", 'node', 'charts/sync.ts', '--check'),
   jest('unit', 'unit', 10),
   jest('integration', 'integration', 30, '--runInBand'),
   {
