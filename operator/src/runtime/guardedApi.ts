@@ -89,18 +89,3 @@ export function createGuardedApi(options: GuardedApiOptions): KubeApi {
       guarded(`delete ${ref.kind} ${key.name}`, given, (all) => api.delete(ref, key, all)),
   };
 }
-
-const refKey = (ref: ResourceRef): string => `${ref.group}/${ref.plural}`;
-
-/** Routes written objects to the cache of their kind; kinds nobody caches are ignored. */
-export class ObservedCaches {
-  readonly #caches = new Map<string, { observe(raw: KubeObject): void }>();
-
-  add(ref: ResourceRef, cache: { observe(raw: KubeObject): void }): void {
-    this.#caches.set(refKey(ref), cache);
-  }
-
-  readonly observe = (ref: ResourceRef, written: KubeObject): void => {
-    this.#caches.get(refKey(ref))?.observe(written);
-  };
-}

@@ -7,7 +7,7 @@ import { type KubeApi, KubeApiError, type KubeObject } from '../ports/kubeApi.ts
 import type { Logger } from '../ports/logger.ts';
 import { LEASES, PODS } from '../schema/kubeKinds.ts';
 import { OperatorError } from './errors.ts';
-import { createGuardedApi, ObservedCaches } from './guardedApi.ts';
+import { createGuardedApi } from './guardedApi.ts';
 import { LeaderElection, type LeaderElectionOptions } from './leaderElection.ts';
 import type { Lease } from './lease.ts';
 
@@ -264,9 +264,7 @@ describe('createGuardedApi', () => {
     const { world, server } = setUp();
     const a = new Contender(world, server, 'a');
     const client = directClient(server);
-    const caches = new ObservedCaches();
     const observed: string[] = [];
-    caches.add(PODS, { observe: ({ metadata }) => observed.push(metadata.name) });
     const hold: { block: Promise<void> | undefined } = { block: undefined };
     const sent: string[] = [];
     const api = createGuardedApi({
@@ -288,7 +286,7 @@ describe('createGuardedApi', () => {
         },
       },
       leadership: a.election,
-      observe: caches.observe,
+      observe: (_ref, { metadata }) => observed.push(metadata.name),
     });
     return { world, a, api, observed, hold, sent };
   };

@@ -194,7 +194,7 @@ export class WorkQueue {
 }
 
 /** The failure policy unless another is given: the table in `errors.ts`. */
-export const requeueByCode = (error: OperatorError): RequeueRule => REQUEUE_RULES[error.code];
+const requeueByCode = (error: OperatorError): RequeueRule => REQUEUE_RULES[error.code];
 
 /** From 5 ms doubling to 5 minutes; `fraction` in [0, 1) takes up to a quarter off, so that keys part company. */
 export function keyBackOffMs(failures: number, fraction: number): number {

@@ -45,7 +45,8 @@ const election = new LeaderElection({
   },
   onLost: (reason) => {
     say('lost', { reason });
-    process.exit(3);
+    // Time enough for a careless program to go on writing.
+    setTimeout(() => process.exit(3), 300);
   },
 });
 const guarded = createGuardedApi({ api, leadership: election, observe: () => undefined });

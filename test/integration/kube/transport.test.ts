@@ -1,5 +1,11 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { KubeConfig } from '@kubernetes/client-node';
 import { startTestCluster, type TestCluster } from '../../../local-cluster/testCluster.ts';
+import type { Clock } from '../../../operator/src/ports/clock.ts';
 import {
   type KubeApi,
   KubeApiError,
@@ -15,9 +21,10 @@ import {
   SUBJECT_ACCESS_REVIEWS,
   TOKEN_REVIEWS,
 } from '../../../operator/src/schema/kubeKinds.ts';
-import type {
-  KubeApiClient,
-  KubeApiOptions,
+import {
+  createKubeApi,
+  type KubeApiClient,
+  type KubeApiOptions,
 } from '../../../operator/src/store/kube/createKubeApi.ts';
 import { createSystemIds } from '../../../operator/src/store/system/systemIds.ts';
 import {
@@ -240,6 +247,79 @@ describe('identity', () => {
   test('a token nobody issued is unauthorized', async () => {
     const stranger = client({ token: 'not-a-token' });
     expect(await codeOf(stranger.list(CONFIG_MAPS, {}))).toBe('unauthorized');
+  });
+});
+
+describe('kubeconfig', () => {
+  type User = Parameters<KubeConfig['loadFromClusterAndUser']>[1];
+  type Cluster = Parameters<KubeConfig['loadFromClusterAndUser']>[0];
+  const configured = (
+    user: Partial<User>,
+    server: Partial<Cluster> = {},
+    itsClock: Clock = clock,
+  ): KubeApiClient => {
+    const kubeConfig = new KubeConfig();
+    const caFile = cluster.pki.path('ca.crt');
+    kubeConfig.loadFromClusterAndUser(
+      { name: 'c', server: cluster.url, caFile, skipTLSVerify: false, ...server },
+      { name: 'u', ...user },
+    );
+    const source = { kind: 'kubeConfig', kubeConfig } as const;
+    const made = createKubeApi({ source, clock: itsClock, log: new MemoryLog() });
+    closing.push(made);
+    return made;
+  };
+  const whoAmI = async (as: KubeApi): Promise<string | undefined> =>
+    (await as.create<Review>(SELF_SUBJECT_REVIEWS, review(undefined))).status?.userInfo?.username;
+  const worker = `system:serviceaccount:${NAMESPACE}:worker`;
+
+  test('a server whose certificate nobody vouches for is refused, unless told to skip the check', async () => {
+    const other = join(mkdtempSync(join(tmpdir(), 'mezzo-ca-')), 'other.crt');
+    writeFileSync(other, rootCertificates[0] ?? '');
+    const strict = configured({ token }, { caFile: other });
+    expect(await codeOf(strict.list(NAMESPACES, {}))).toBe('unavailable');
+    expect(await codeOf(strict.create(CONFIG_MAPS, configMap(NAMESPACE, 'tls')))).toBe(
+      'unavailable',
+    );
+    expect(await whoAmI(configured({ token }, { caFile: other, skipTLSVerify: true }))).toBe(
+      worker,
+    );
+  });
+
+  test('an exec plug-in is asked for the credential', async () => {
+    const credential = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      kind: 'ExecCredential',
+      status: { token },
+    };
+    const exec = { command: 'echo', args: [JSON.stringify(credential)] };
+    expect(await whoAmI(configured({ exec }))).toBe(worker);
+    const broken = configured({ exec: { command: 'false', args: [] } });
+    expect(await codeOf(broken.list(NAMESPACES, {}))).toBe('unauthorized');
+  });
+
+  test('a client certificate that is replaced on disk is used within 30 s', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mezzo-cert-'));
+    const [certFile, keyFile] = [join(dir, 'tls.crt'), join(dir, 'tls.key')];
+    const install = ({ certificate, key }: { certificate: string; key: string }): void => {
+      writeFileSync(certFile, certificate);
+      writeFileSync(keyFile, key);
+    };
+    let aheadMs = 0;
+    const as = configured(
+      { certFile, keyFile },
+      {},
+      {
+        ...clock,
+        monotonicMs: () => clock.monotonicMs() + aheadMs,
+      },
+    );
+    install(cluster.pki.admin);
+    const before = await whoAmI(as);
+    install(cluster.pki.controllerManager);
+    expect(await whoAmI(as)).toBe(before);
+    aheadMs = 31_000;
+    expect(await whoAmI(as)).toBe('system:kube-controller-manager');
   });
 });
 
