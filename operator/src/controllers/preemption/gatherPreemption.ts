@@ -9,16 +9,36 @@ import type { PendingTask } from '../../model/job.ts';
 import { isEmpty, type Resources, subtract, sumOf } from '../../model/resources.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 import { brokenConstraint } from '../job/constraints.ts';
-import type { GatheredSnapshot } from '../scheduling/snapshot.ts';
+import { type GatheredSnapshot, holdAllocation, openHolds } from '../scheduling/snapshot.ts';
 import type { TaskView } from '../task/taskView.ts';
+import type { Claim } from './records.ts';
 
-/** Reads one waiting task and the present allocation into what the preemption decision looks at. */
+/**
+ * Reads one waiting task and the present allocation into what the preemption decision looks at.
+ * Open preemptions count as they will end: their victims are as good as gone, and all they will hold is held. Else two
+ * waiting tasks would each take the same victim.
+ */
 export function gatherPreemption(
   task: PendingTask,
   gathered: GatheredSnapshot,
-  offers: readonly OutstandingOffer[],
+  {
+    offers,
+    claims,
+  }: { readonly offers: readonly OutstandingOffer[]; readonly claims: readonly Claim[] },
 ): PreemptionInput {
-  const { snapshot, ledger } = gathered;
+  const { ledger } = gathered;
+  const doomed = new Set(claims.flatMap((claim) => claim.victims.map((victim) => victim.key)));
+  const open = openHolds(
+    claims.map((claim) => claim.hold),
+    ledger.tasks,
+  );
+  const snapshot = {
+    ...gathered.snapshot,
+    allocations: [
+      ...gathered.snapshot.allocations.filter((one) => one.kind !== 'hold'),
+      ...open.map(holdAllocation),
+    ],
+  };
   const allocationsOf = Map.groupBy(snapshot.allocations, (one) => one.agent);
   const offersOf = Map.groupBy(offers, (one) => one.agent);
   const live = ledger.tasks.filter((one) => one.jobUid === task.group.jobUid);
@@ -36,7 +56,7 @@ export function gatherPreemption(
     agents: eligible.map((agent) =>
       preemptionAgent(agent, role, allocationsOf.get(agent.id) ?? [], offersOf.get(agent.id) ?? []),
     ),
-    tasks: ledger.tasks.map(runningTask),
+    tasks: ledger.tasks.map((one) => runningTask(one, doomed.has(one.key))),
     quota: consumptionOf({
       ...snapshot,
       allocations: snapshot.allocations.filter((one) => one.kind !== 'offer'),
@@ -83,7 +103,7 @@ function unusableReservations(
   return subtract(sumOf(others.map((one) => one.resources)), used);
 }
 
-function runningTask(task: TaskView): RunningTask {
+function runningTask(task: TaskView, isDoomed: boolean): RunningTask {
   return {
     podKey: task.key,
     uid: task.pod.metadata.uid ?? '',
@@ -96,6 +116,6 @@ function runningTask(task: TaskView): RunningTask {
     reserved: task.reserved,
     startedAtMs: task.startedAtMs ?? task.createdAtMs,
     jobKey: task.jobKey ?? `Framework//${task.framework}`,
-    terminating: task.deleting,
+    terminating: task.deleting || isDoomed,
   };
 }

@@ -19,6 +19,7 @@ import { killTask } from '../task/taskWrites.ts';
 import type { World } from '../world.ts';
 import { gatherPreemption } from './gatherPreemption.ts';
 import {
+  claimsOf,
   findJob,
   isOpen,
   type JobObject,
@@ -71,9 +72,15 @@ export function createPreemptionController(options: PreemptionOptions): Preempti
       if (considering) return;
       considering = true;
       try {
-        for (const task of candidates(options)) {
+        for (const task of candidates(options, transientHolds())) {
           const plan = decidePreemption(
-            gatherPreemption(task, options.scheduling.snapshot(), options.scheduling.offers()),
+            gatherPreemption(task, options.scheduling.snapshot(), {
+              offers: options.scheduling.offers(),
+              claims: [
+                ...claimsOf(options.world),
+                ...transientHolds().map((hold) => ({ hold, victims: [] })),
+              ],
+            }),
           );
           if (plan.kind === 'none') continue;
           if (plan.victims.length > 0) await beginPreemption(options, task, plan);
@@ -99,7 +106,10 @@ function holdFor(task: PendingTask, plan: PreemptionPlan): CapacityHold {
   return { agent: plan.agent, role, jobKey, instance: task.instance, resources };
 }
 
-function candidates(options: PreemptionOptions): readonly PendingTask[] {
+function candidates(
+  options: PreemptionOptions,
+  held: readonly CapacityHold[],
+): readonly PendingTask[] {
   const nowMs = options.clock.nowMs();
   return options.jobs
     .waiting()
@@ -109,7 +119,9 @@ function candidates(options: PreemptionOptions): readonly PendingTask[] {
       const delayMs = Math.max(options.delayMs, (role?.spec.preemption?.delaySeconds ?? 0) * 1000);
       const open =
         findJob(options.world, task.group.jobKey)?.job.status?.preemptions?.filter(isOpen) ?? [];
-      const isUnderWay = open.some((record) => record.instance === task.instance);
+      const isUnderWay =
+        open.some((record) => record.instance === task.instance) ||
+        held.some((one) => one.jobKey === task.group.jobKey && one.instance === task.instance);
       return (
         task.group.tier !== 'revocable' &&
         !isUnderWay &&
@@ -150,13 +162,14 @@ function newRecord(
   task: PendingTask,
   plan: PreemptionPlan,
 ): Preemption {
-  const attempts = (job.status?.preemptions ?? []).filter((one) =>
-    one.id.startsWith(`${task.podName}.`),
-  ).length;
+  // Older attempts may have left the list, so their number says nothing.
+  const attempts = (job.status?.preemptions ?? [])
+    .filter((one) => one.id.startsWith(`${task.podName}.`))
+    .map((one) => Number(one.id.slice(task.podName.length + 1)) || 0);
   const nowMs = options.clock.nowMs();
   const graceMs = Math.max(0, ...plan.victims.map((victim) => graceOf(options, victim.podKey)));
   return {
-    id: `${task.podName}.${attempts + 1}`,
+    id: `${task.podName}.${Math.max(0, ...attempts) + 1}`,
     phase: 'Intended',
     preemptor: task.group.jobKey,
     instance: task.instance,
@@ -218,19 +231,34 @@ async function advance(
       ? { shareAfter: shareOf(options, findJob(options.world, jobKey)?.job.spec.role ?? '') }
       : {}),
   });
-  const placed = liveInstance(options.world, findJob(options.world, jobKey)?.job, record.instance);
+  const job = findJob(options.world, jobKey)?.job;
+  const placed = liveInstance(options.world, job, record.instance);
   if (placed !== undefined)
     return finished('Completed', `instance ${record.instance} was placed on ${placed.agent}`);
-  if (nowMs - (timeOf(record.startedAt) ?? 0) > HOLD_MS) {
+  if (job === undefined || !isWanted(job, record.instance))
+    return finished('Abandoned', `instance ${record.instance} is not wanted any more`);
+  // Victims have their grace; only then does the time begin in which the place may be taken.
+  const freeAtMs = Math.max(timeOf(record.startedAt) ?? 0, timeOf(record.graceDeadline) ?? 0);
+  if (nowMs - freeAtMs > HOLD_MS) {
     return finished(
       'Abandoned',
-      `instance ${record.instance} was not placed within ${HOLD_MS / 1000} s; the capacity is offered to all again`,
+      `instance ${record.instance} was not placed within ${HOLD_MS / 1000} s of the victims' grace; the capacity is offered to all again`,
     );
   }
   const running = liveVictims(options.world, record);
   if (running.length === 0) return { ...record, phase: 'Held' };
   for (const task of running) if (!task.deleting) await evict(options, jobKey, record, task);
   return { ...record, phase: 'Evicting' };
+}
+
+/** False when the job was scaled down, is being deleted, or has ended: nobody else may be stopped for it. */
+function isWanted(job: JobObject, instance: number): boolean {
+  const hasEnded = job.status !== undefined && 'result' in job.status;
+  return (
+    job.metadata.deletionTimestamp === undefined &&
+    !hasEnded &&
+    instance < (job.spec.instances ?? 1)
+  );
 }
 
 /** The victim is told of first (its job's status and an event), then stopped. */

@@ -61,16 +61,30 @@ export function allJobs(
  * is ever charged for both.
  */
 export function holdsOf(world: World): readonly CapacityHold[] {
+  return claimsOf(world).map(({ hold, victims }) => ({
+    ...hold,
+    resources: subtract(hold.resources, sumOf(victims.map((task) => task.resources))),
+  }));
+}
+
+/** An open preemption: what it will hold in the end, and the victims that still live. */
+export interface Claim {
+  readonly hold: CapacityHold;
+  readonly victims: readonly TaskView[];
+}
+
+/** Open preemptions of all jobs. */
+export function claimsOf(world: World): readonly Claim[] {
   return allJobs(world).flatMap(({ key, job }) =>
     (job.status?.preemptions ?? []).filter(isOpen).map((record) => ({
-      agent: agentId(record.agent),
-      role: rolePath(job.spec.role),
-      jobKey: key,
-      instance: record.instance,
-      resources: subtract(
-        parseResources(record.resources),
-        sumOf(liveVictims(world, record).map((task) => task.resources)),
-      ),
+      hold: {
+        agent: agentId(record.agent),
+        role: rolePath(job.spec.role),
+        jobKey: key,
+        instance: record.instance,
+        resources: parseResources(record.resources),
+      },
+      victims: liveVictims(world, record),
     })),
   );
 }

@@ -105,7 +105,8 @@ function offerAllocation(offer: OutstandingOffer): Allocation {
   };
 }
 
-function holdAllocation(hold: CapacityHold): Allocation {
+/** A hold as the allocator counts it. */
+export function holdAllocation(hold: CapacityHold): Allocation {
   return {
     agent: agentId(hold.agent),
     framework: JOBS_FRAMEWORK,
