@@ -180,6 +180,11 @@ describe('decideSlots for a bounded job', () => {
     expect(over).toMatchObject({ pending: [], failed: '0' });
   });
 
+  test('one attempt that finished outweighs another that failed for good', () => {
+    const pods = [pod(0, 1, 'FAILED', { failures: 1 }), pod(0, 2, 'FINISHED')];
+    expect(decideSlots(input(1, pods, bounded()))).toMatchObject({ finished: '0', failed: '' });
+  });
+
   test('a killed or lost attempt costs no retry', () => {
     const after = decideSlots(input(1, [pod(0, 3, 'LOST', { failures: 1 })], bounded()));
     expect(after.pending).toEqual([{ instance: 0, generation: 4, flaps: 0, failures: 1 }]);

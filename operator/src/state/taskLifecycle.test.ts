@@ -68,6 +68,7 @@ describe('task lifecycle', () => {
     ['RUNNING', 'LOST', 'saveState reschedule'],
     ['ASSIGNED', 'LOST', 'saveState killTask reschedule'],
     ['PREEMPTING', 'KILLED', 'saveState reschedule'],
+    ['PREEMPTING', 'LOST', 'saveState killTask reschedule'],
     ['DRAINING', 'PARTITIONED', 'saveState killTask reschedule'],
     ['KILLING', 'KILLED', 'saveState'],
     ['PARTITIONED', 'LOST', 'saveState killTask rescheduleUnlessKilled'],
