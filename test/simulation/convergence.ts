@@ -29,7 +29,7 @@ export function shortfalls(
   const services = [...(api.all(SERVICE_JOBS) as Iterable<ServiceJobObject>)];
   const adhocs = [...(api.all(ADHOC_JOBS) as Iterable<AdhocJobObject>)];
   const found = [
-    ...stuck([...pods, ...services, ...adhocs]),
+    ...stuck([...pods.filter((pod) => !keepsItsName(pod, services)), ...services, ...adhocs]),
     ...services.flatMap((job) => serviceShortfalls(job, live)),
     ...strays(live, [...services, ...adhocs]),
   ];
@@ -41,6 +41,15 @@ export function shortfalls(
 }
 
 const late = (message: string): Shortfall => ({ oracle: 'convergence', message });
+
+/**
+ * The dead Pod of an instance that waits for room is kept on purpose, until its successor exists: so its name stays
+ * taken. Only the capped job has instances that may wait for ever.
+ */
+function keepsItsName(pod: Pod, services: readonly ServiceJobObject[]): boolean {
+  const job = services.find(({ metadata }) => metadata.uid === jobUidOf(pod));
+  return isTerminal(pod) && job?.metadata.name === CAPPED.job;
+}
 
 function stuck(objects: readonly KubeObject[]): readonly Shortfall[] {
   return objects

@@ -47,6 +47,12 @@ export interface Violation {
 /** Longest time an operator may rightly not know of a change: a silent watch is cut after 5 minutes. */
 const STALE_VIEW_MS = 390_000;
 
+/**
+ * A Pod that exits 0 and is deleted by a user so soon after looks the same, once the kubelet has set its grace to
+ * zero, as one that was deleted and exited 0 for that reason: its grace and the kubelet's last step.
+ */
+const AMBIGUOUS_MS = 10_000;
+
 /** Who made a Pod and when. */
 interface Origin {
   readonly by: string;
@@ -144,8 +150,11 @@ export class Oracles {
       );
     }
     const isBounded = labels?.[LABEL.jobKind] === 'AdhocJob';
-    if (isBounded && pod.status?.phase === 'Succeeded' && deletionTimestamp === undefined) {
-      this.#finishedSlots.add(slot);
+    if (!isBounded || pod.status?.phase !== 'Succeeded') return;
+    const finishedAt = pod.status.containerStatuses?.[0]?.state?.terminated?.finishedAt ?? '';
+    if (deletionTimestamp === undefined) this.#finishedSlots.add(slot);
+    else if (Date.parse(deletionTimestamp) - Date.parse(finishedAt) < AMBIGUOUS_MS) {
+      this.#finishedSlots.delete(slot);
     }
   }
 

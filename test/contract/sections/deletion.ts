@@ -135,6 +135,28 @@ export function deletionContract(env: () => ContractEnv): void {
       expect(await gone(made.metadata)).toBe(true);
     });
 
+    test('a second, shorter deletion counts its grace from now: when the first came is forgotten', async () => {
+      const { kube, namespace } = env();
+      const asked = podOf(namespace, freshName('shorter'), {
+        nodeName: NODE,
+        graceSeconds: 20,
+        finalizers: [FINALIZER],
+      });
+      const made = await kube.create(PODS, asked);
+      await kube.delete(PODS, made.metadata);
+      const first = await kube.get(PODS, made.metadata);
+      const requestedMs = Date.parse(first.metadata.deletionTimestamp ?? '') - 20_000;
+      await new Promise((resolve) => setTimeout(resolve, 2100));
+      for (const seconds of [5, 0]) {
+        await kube.delete(PODS, made.metadata, { gracePeriodSeconds: seconds });
+        const { metadata } = await kube.get(PODS, made.metadata);
+        expect(metadata.deletionGracePeriodSeconds).toBe(seconds);
+        const countedFromMs = Date.parse(metadata.deletionTimestamp ?? '') - seconds * 1000;
+        expect(countedFromMs).toBeGreaterThanOrEqual(requestedMs + 2000);
+      }
+      await kube.patch(PODS, made.metadata, 'merge', { metadata: { finalizers: null } });
+    }, 20_000);
+
     test('a grace period asked for overrides that of the Pod', async () => {
       const { kube, namespace } = env();
       const made = await kube.create(
