@@ -2,6 +2,7 @@ import { decideAdhocJob, expiryOf } from '../controllers/adhocJob/decideAdhocJob
 import { createAgentController } from '../controllers/agent/agentController.ts';
 import { createCronJobController } from '../controllers/cronJob/cronJobController.ts';
 import { agentViews, roleViews, type ViewInput } from '../controllers/gatherViews.ts';
+import type { CapacityHold } from '../controllers/job/decideMatch.ts';
 import { createJobController } from '../controllers/job/jobController.ts';
 import { createJobFramework, type JobFramework } from '../controllers/job/jobFramework.ts';
 import {
@@ -19,6 +20,7 @@ import {
 } from '../controllers/reservation/reservationController.ts';
 import { createRoleController } from '../controllers/role/roleController.ts';
 import { createScheduling, type SchedulingLoop } from '../controllers/scheduling/scheduling.ts';
+import { openHolds } from '../controllers/scheduling/snapshot.ts';
 import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import { createLauncher } from '../controllers/task/launcher.ts';
@@ -30,6 +32,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { KubeApi } from '../ports/kubeApi.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
+import type { Pod } from '../schema/kubeObjects.ts';
 import { ADHOC_JOBS, SERVICE_JOBS } from '../schema/mezzoKinds.ts';
 import type { OperatorConfig } from './operatorConfig.ts';
 import type { WorkResult } from './workQueue.ts';
@@ -47,6 +50,8 @@ export interface ControllerSetOptions {
   readonly epoch: () => number;
   readonly mayAct: () => boolean;
   readonly signal: AbortSignal;
+  /** Puts a Pod that was read from the server into the cache. */
+  readonly observePod: (pod: Pod) => void;
   /** Asks for a look at a key of a controller. */
   readonly enqueue: (controller: ControllerName, key: string) => void;
 }
@@ -78,13 +83,7 @@ const MIN_ALLOCATABLE = [resources({ cpus: 10 }), resources({ mem: 32 * 2 ** 20 
 /** Builds the controllers. They know each other only through the functions passed here. */
 export function createControllerSet(options: ControllerSetOptions): ControllerSet {
   const { world, kube, clock, log, metrics, recorder, config } = options;
-  const launcher = createLauncher({
-    kube,
-    clock,
-    log,
-    epoch: options.epoch,
-    signal: options.signal,
-  });
+  const launcher = createLauncher({ ...options, observe: options.observePod });
   const late: {
     preemption?: PreemptionController;
     reservation?: ReservationController;
@@ -112,17 +111,12 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     world,
     clock,
     log,
-    holds,
+    holds: () => unspent(holds(), scheduling),
     onRejection: (jobKey) => enqueueJob(options, jobKey),
     onUnplaced: () => undefined,
   });
   const preemption = createPreemptionController({
-    world,
-    kube,
-    clock,
-    log,
-    metrics,
-    recorder,
+    ...options,
     scheduling,
     jobs,
     delayMs: config.preemptionDelayMs,
@@ -176,6 +170,14 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
   return { reconcile, scheduling, jobs, preemption, viewInput };
+}
+
+/** A hold whose instance was placed is spent, though its record is not written yet. */
+function unspent(
+  holds: readonly CapacityHold[],
+  scheduling: SchedulingLoop,
+): readonly CapacityHold[] {
+  return holds.length === 0 ? holds : openHolds(holds, scheduling.snapshot().ledger.tasks);
 }
 
 function enqueueJob(options: ControllerSetOptions, jobKey: string): void {

@@ -9,6 +9,7 @@ import type { KubeApi, KubeObject } from '../ports/kubeApi.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Metrics } from '../ports/metrics.ts';
 import type { Rng } from '../ports/rng.ts';
+import { PODS } from '../schema/kubeKinds.ts';
 import { GROUP, VERSION } from '../schema/mezzoKinds.ts';
 import {
   CONTROLLER_NAMES,
@@ -234,6 +235,7 @@ class OperatorProcess implements Operator {
       epoch: () => this.#election.epoch() ?? 0,
       mayAct: () => this.#acting && this.#election.isLeader(),
       signal: this.#stopping.signal,
+      observePod: (pod) => this.#watches.observe(PODS, pod),
       enqueue: (controller, key) => this.#queues.get(controller)?.add(key),
     });
   }

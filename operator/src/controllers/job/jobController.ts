@@ -130,6 +130,7 @@ function demandOf<T extends JobObject>(
   return {
     task: slot.task,
     notBeforeMs: slot.notBeforeMs,
+    templateHash: facts.templateHash,
     buildPod: () =>
       buildTaskPod({
         task: slot.task,

@@ -26,6 +26,8 @@ import type { JobFault } from './types.ts';
 export interface Demand {
   readonly task: PendingTask;
   readonly notBeforeMs: number | undefined;
+  /** A changed template is tried at once, whatever became of the former. */
+  readonly templateHash: string;
   /** The Pod of the task, complete but for its node. */
   readonly buildPod: () => Pod;
 }
@@ -72,7 +74,7 @@ export function createJobFramework(options: JobFrameworkOptions): JobFramework {
 class JobScheduler implements JobFramework, FrameworkCallbacks {
   readonly #options: JobFrameworkOptions;
   readonly #demand = new Map<string, readonly Demand[]>();
-  /** Pods on their way: accepted, and not yet seen in the cache. By Pod name and namespace of the job key. */
+  /** Accepted, and its outcome not known yet. By `taskKey`. */
   readonly #launching = new Set<string>();
   readonly #rejections = new Map<string, Rejection>();
   #inbox: Offer[] = [];
@@ -87,10 +89,9 @@ class JobScheduler implements JobFramework, FrameworkCallbacks {
   setDemand(jobKey: string, demand: readonly Demand[]): void {
     const before = this.#demand.get(jobKey);
     if (before === undefined && demand.length === 0) return;
-    if (demand.length === 0) {
-      this.#demand.delete(jobKey);
-      this.#forgetRejections(jobKey);
-    } else this.#demand.set(jobKey, demand);
+    if (demand.length === 0) this.#demand.delete(jobKey);
+    else this.#demand.set(jobKey, demand);
+    this.#forgetRejections(jobKey, before ?? [], demand);
     if (before === undefined || !sameDemand(before, demand)) this.#announce(demand);
     this.#planWake();
   }
@@ -117,6 +118,12 @@ class JobScheduler implements JobFramework, FrameworkCallbacks {
 
   onRescind(offer: OfferId): void {
     this.#inbox = this.#inbox.filter((one) => one.id !== offer);
+  }
+
+  /** From here on the cache says whether the Pod is there. */
+  onLaunched(task: string): void {
+    this.#launching.delete(task);
+    this.#rejections.delete(task);
   }
 
   onLaunchFailed(task: string, failure: LaunchFailure): void {
@@ -157,7 +164,7 @@ class JobScheduler implements JobFramework, FrameworkCallbacks {
         placements.filter((one) => one.offer === offer.id),
       );
     if (this.#ready().length > 0) this.#options.onUnplaced();
-    else this.#suppressIdle();
+    this.#suppressIdle();
   }
 
   #take(offer: Offer, placements: readonly Placement[]): void {
@@ -253,9 +260,16 @@ class JobScheduler implements JobFramework, FrameworkCallbacks {
     });
   }
 
-  #forgetRejections(jobKey: string): void {
+  /** A refusal is over when its task is not wanted any more, or is another than it was. */
+  #forgetRejections(jobKey: string, before: readonly Demand[], demand: readonly Demand[]): void {
+    const former = new Map(before.map((one) => [taskKey(one.task), one.templateHash]));
+    const same = new Set(
+      demand
+        .filter((one) => former.get(taskKey(one.task)) === one.templateHash)
+        .map((one) => taskKey(one.task)),
+    );
     for (const [task, rejection] of this.#rejections) {
-      if (rejection.jobKey === jobKey) this.#rejections.delete(task);
+      if (rejection.jobKey === jobKey && !same.has(task)) this.#rejections.delete(task);
     }
   }
 
@@ -279,6 +293,8 @@ const taskKey = (task: PendingTask): string => `${task.group.jobKey}#${task.podN
 
 function sameDemand(left: readonly Demand[], right: readonly Demand[]): boolean {
   if (left.length !== right.length) return false;
-  const names = new Set(left.map((one) => `${one.task.podName} ${one.notBeforeMs ?? 0}`));
-  return right.every((one) => names.has(`${one.task.podName} ${one.notBeforeMs ?? 0}`));
+  const textOf = (one: Demand): string =>
+    `${one.task.podName} ${one.notBeforeMs ?? 0} ${one.templateHash}`;
+  const known = new Set(left.map(textOf));
+  return right.every((one) => known.has(textOf(one)));
 }

@@ -313,9 +313,9 @@ class AllocationLoop implements SchedulingLoop {
       { task: launch.task, pod: placed.pod, impersonate: launch.impersonate },
       (result) => {
         this.#options.metrics.launch(result.kind);
-        if (result.kind === 'failed') {
-          this.#members.get(framework)?.callbacks.onLaunchFailed(launch.task, result.failure);
-        }
+        const callbacks = this.#members.get(framework)?.callbacks;
+        if (result.kind === 'failed') callbacks?.onLaunchFailed(launch.task, result.failure);
+        if (result.kind === 'created') callbacks?.onLaunched?.(launch.task);
         this.trigger();
       },
     );

@@ -24,6 +24,8 @@ export interface FrameworkCallbacks {
   onOffers(offers: readonly Offer[]): void;
   /** The offer is gone: taken back (quota, agent lost, preemption) or timed out. */
   onRescind(offer: OfferId): void;
+  /** The Pod of an accepted launch exists; it is in the cache unless it is gone again. */
+  onLaunched?(task: TaskId): void;
   /** The Pod of an accepted launch could not be made; nothing runs and its resources are free again. */
   onLaunchFailed(task: TaskId, failure: LaunchFailure): void;
 }

@@ -33,6 +33,8 @@ export interface LauncherOptions {
   readonly log: Logger;
   readonly epoch: () => number;
   readonly signal: AbortSignal;
+  /** Shows a Pod that was found instead of made to the cache: from then on that counts it, not `assumed`. */
+  readonly observe: (pod: Pod) => void;
 }
 
 const RETRY_BASE_MS = 200;
@@ -74,7 +76,10 @@ async function attempt(options: LauncherOptions, launch: Launch): Promise<Launch
   let delayMs = RETRY_BASE_MS;
   let inDoubt = false;
   for (;;) {
-    const outcome = await tryOnce(options, launch);
+    const tried: Attempt = await tryOnce(options, launch);
+    // A refusal after a lost reply does not say that the first attempt failed too (a quota refuses before it looks).
+    const outcome: Attempt =
+      tried.kind === 'failed' && inDoubt ? await findOut(options, launch, tried) : tried;
     if (outcome.kind !== 'again') return outcome;
     inDoubt ||= outcome.inDoubt;
     const waitedMs = options.clock.monotonicMs() - startedMs;
@@ -94,27 +99,25 @@ type Attempt =
   | LaunchResult
   | { readonly kind: 'again'; readonly inDoubt: boolean; readonly message: string };
 
-async function tryOnce({ kube, signal }: LauncherOptions, launch: Launch): Promise<Attempt> {
+async function tryOnce(options: LauncherOptions, launch: Launch): Promise<Attempt> {
+  const { kube, signal } = options;
   if (signal.aborted) return { kind: 'stopped' };
   try {
     const impersonate =
       launch.impersonate === undefined ? {} : { impersonate: { user: launch.impersonate } };
     return { kind: 'created', pod: await kube.create(PODS, launch.pod, impersonate) };
   } catch (error) {
-    if (isKubeError(error, 'alreadyExists')) return await adopt(kube, launch);
+    if (isKubeError(error, 'alreadyExists')) return await adopt(options, launch);
     return verdictOf(error);
   }
 }
 
 /** The name is taken. By the same slot: it is ours (a lost reply, or a former leader). By anything else: a refusal. */
-async function adopt(kube: KubeApi, launch: Launch): Promise<Attempt> {
+async function adopt(options: LauncherOptions, launch: Launch): Promise<Attempt> {
   try {
+    const found = await find(options, launch);
+    if (found !== undefined) return { kind: 'created', pod: found };
     const { namespace, name } = launch.pod.metadata;
-    const found = await kube.get<Pod>(PODS, {
-      name,
-      ...(namespace === undefined ? {} : { namespace }),
-    });
-    if (isSameSlot(found, launch.pod)) return { kind: 'created', pod: found };
     const message = `a Pod named ${name} exists in namespace ${namespace} and is not this task's; delete or rename it`;
     return { kind: 'failed', failure: { reason: 'AlreadyExists', message } };
   } catch (error) {
@@ -122,6 +125,32 @@ async function adopt(kube: KubeApi, launch: Launch): Promise<Attempt> {
       return { kind: 'again', inDoubt: true, message: error.message };
     return verdictOf(error);
   }
+}
+
+/** Whether the Pod of a launch in doubt is there although its last attempt was refused. */
+async function findOut(
+  options: LauncherOptions,
+  launch: Launch,
+  refused: LaunchResult,
+): Promise<Attempt> {
+  try {
+    const found = await find(options, launch);
+    return found === undefined ? refused : { kind: 'created', pod: found };
+  } catch (error) {
+    if (isKubeError(error, 'notFound')) return refused;
+    const verdict = verdictOf(error);
+    return verdict.kind === 'failed' ? refused : verdict;
+  }
+}
+
+/** The Pod of this very slot; undefined when the name is another's. Errors: those of the port. */
+async function find({ kube, observe }: LauncherOptions, launch: Launch): Promise<Pod | undefined> {
+  const { namespace, name } = launch.pod.metadata;
+  const key = { name, ...(namespace === undefined ? {} : { namespace }) };
+  const found = await kube.get<Pod>(PODS, key);
+  if (!isSameSlot(found, launch.pod)) return undefined;
+  observe(found);
+  return found;
 }
 
 function isSameSlot(found: Pod, wanted: Pod): boolean {
