@@ -15,8 +15,13 @@ export interface ViewInput {
   readonly usage: UsageBoard;
 }
 
-const usedBy = (tasks: readonly TaskView[], usage: UsageBoard): Resources =>
-  sumOf(tasks.map((task) => usage.usedBy(task.pod.metadata.uid ?? '') ?? NO_RESOURCES));
+/** Not measured is not zero: with tasks but without any measurement there is no figure. */
+function usedBy(tasks: readonly TaskView[], usage: UsageBoard): Resources | undefined {
+  const measured = tasks
+    .map((task) => usage.usedBy(task.pod.metadata.uid ?? ''))
+    .filter((one) => one !== undefined);
+  return tasks.length > 0 && measured.length === 0 ? undefined : sumOf(measured);
+}
 
 /** One row per role that has an object, a quota or live tasks; own amounts, without those of sub-roles. */
 export function roleViews({ world, gathered, plan, usage }: ViewInput): readonly RoleView[] {

@@ -1,10 +1,10 @@
 import type { Resources } from '../model/resources.ts';
 
-/** Allocated, offered, used and revocable are four numbers, never one; `used` is undefined where nobody measured. */
+/** Allocated, offered, used and revocable are four numbers, never one; `used` is undefined while no task there is measured. */
 export interface Amounts {
   readonly allocated: Resources;
   readonly offered: Resources;
-  readonly used: Resources;
+  readonly used: Resources | undefined;
   readonly revocable: Resources;
 }
 

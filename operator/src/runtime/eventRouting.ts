@@ -1,10 +1,11 @@
 import { isOpen } from '../controllers/preemption/records.ts';
 import { isTaskPod } from '../controllers/task/taskView.ts';
 import type { World } from '../controllers/world.ts';
+import { stableJson } from '../model/hash.ts';
 import { jobKeyOf } from '../model/job.ts';
 import { LABEL } from '../model/labels.ts';
 import type { KubeObject } from '../ports/kubeApi.ts';
-import type { AdhocJobObject, ServiceJobObject } from '../schema/mezzoKinds.ts';
+import type { AdhocJobObject, AgentObject, ServiceJobObject } from '../schema/mezzoKinds.ts';
 import type { ControllerName } from './controllerSet.ts';
 
 export interface RoutingTargets {
@@ -53,18 +54,21 @@ export function routeEvents(world: World, { enqueue, trigger }: RoutingTargets):
       enqueue('agent', object.metadata.name);
       trigger();
     }),
-    world.agents.subscribe(({ object }) => {
-      enqueue('agent', object.metadata.name);
+    world.agents.subscribe((event) => {
+      if (!isSpecChange(event) && !isNewEstimate(event)) return;
+      enqueue('agent', event.object.metadata.name);
       trigger();
     }),
     world.roles.subscribe((event) => {
+      if (!isSpecChange(event)) return;
       enqueue('role', `Role/${event.object.metadata.name}`);
-      if (isSpecChange(event)) jobsOfRoles();
+      jobsOfRoles();
       trigger();
     }),
     world.quotas.subscribe((event) => {
+      if (!isSpecChange(event)) return;
       enqueue('role', `Quota/${event.object.metadata.name}`);
-      if (isSpecChange(event)) jobsOfRoles();
+      jobsOfRoles();
       trigger();
     }),
     world.reservations.subscribe(({ object }) => {
@@ -81,12 +85,22 @@ export function routeEvents(world: World, { enqueue, trigger }: RoutingTargets):
   };
 }
 
-/** Statuses of roles change every few seconds; jobs only care for what people wrote. */
-function isSpecChange(event: {
+interface Change<T extends KubeObject> {
   readonly kind: string;
-  readonly object: KubeObject;
-  readonly previous?: KubeObject;
-}): boolean {
+  readonly object: T;
+  readonly previous?: T;
+}
+
+/** The node's agent has estimated anew what may be lent. */
+function isNewEstimate({ object, previous }: Change<AgentObject>): boolean {
+  return stableJson(object.status?.revocable) !== stableJson(previous?.status?.revocable);
+}
+
+/**
+ * Statuses of roles and agents change every few seconds, by our own hand: to answer each of those writes with another
+ * look would never end.
+ */
+function isSpecChange(event: Change<KubeObject>): boolean {
   return (
     event.kind !== 'modified' ||
     event.object.metadata.generation !== event.previous?.metadata.generation

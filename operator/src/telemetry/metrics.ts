@@ -181,8 +181,10 @@ class StateGauges {
       | 'mezzo_agent_allocated'
       | 'mezzo_agent_used',
     labels: Labels,
-    amounts: Resources,
+    amounts: Resources | undefined,
   ): void {
+    // Not measured is not zero: then there is no series.
+    if (amounts === undefined) return;
     this.#set(`${prefix}_cpu_cores`, labels, cores(amounts));
     this.#set(`${prefix}_memory_bytes`, labels, amounts['mem'] ?? 0);
   }

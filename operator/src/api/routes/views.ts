@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import type { Amounts } from '../../controllers/views.ts';
 import { formatResources } from '../../schema/quantity.ts';
-import type { RouteContext } from '../app.ts';
+import type { RouteContext } from '../context.ts';
 import { methodNotAllowed } from '../errors.ts';
 import { createGuard, guarded } from './guard.ts';
 
@@ -56,11 +56,14 @@ export function viewRoutes(context: RouteContext): Router {
   return router;
 }
 
-function amounts(of: Amounts): { [name in keyof Amounts]: { readonly [name: string]: string } } {
+type AmountsText = { readonly [name: string]: string };
+
+/** `used` is left out where nobody measured. */
+function amounts(of: Amounts): { readonly [name in keyof Amounts]?: AmountsText } {
   return {
     allocated: formatResources(of.allocated),
     offered: formatResources(of.offered),
-    used: formatResources(of.used),
+    ...(of.used === undefined ? {} : { used: formatResources(of.used) }),
     revocable: formatResources(of.revocable),
   };
 }

@@ -86,7 +86,9 @@ function agentStatus(
     tasks: tasks.length,
     conditions: withCondition(
       agent.status?.conditions,
-      readyCondition(node, agent),
+      readyCondition(
+        nodeFault(node, agent) ?? snapshot.agents.find((one) => one.id === id)?.unschedulableReason,
+      ),
       generation,
       isoTime(options.clock.nowMs()),
     ),
@@ -101,10 +103,12 @@ const FAULT_SENTENCES: { readonly [reason: string]: string } = {
   NodeDeleting: 'the node is being deleted',
   AgentFrozen:
     'spec.freeze is true: what runs goes on, nothing new starts; set it to false to open the agent',
+  InMaintenance:
+    'a MaintenanceWindow keeps it free of new work; kubectl get maintenancewindows tells until when',
+  PodLimitReached: 'the node runs as many Pods as its kubelet takes (status.allocatable.pods)',
 };
 
-function readyCondition(node: Node, agent: AgentObject): ConditionValue {
-  const fault = nodeFault(node, agent);
+function readyCondition(fault: string | undefined): ConditionValue {
   if (fault === undefined) {
     return {
       type: 'Ready',

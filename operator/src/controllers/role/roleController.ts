@@ -1,4 +1,4 @@
-import { amountOf, type Resources, subtract } from '../../model/resources.ts';
+import { amountOf, type Resources, subtract, sumOf } from '../../model/resources.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
 import type { WorkResult } from '../../runtime/workQueue.ts';
@@ -6,7 +6,7 @@ import { QUOTAS, type QuotaObject, ROLES, type RoleObject } from '../../schema/m
 import { formatQuantity, formatResources } from '../../schema/quantity.ts';
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
-import type { RoleView } from '../views.ts';
+import type { Amounts, RoleView } from '../views.ts';
 import type { World } from '../world.ts';
 import { type RoleTable, roleTableOf } from './roleTable.ts';
 
@@ -45,7 +45,9 @@ async function writeRole(
   role: RoleObject,
   table: RoleTable,
 ): Promise<void> {
-  const view = options.roleViews().find((one) => one.role === role.spec.path);
+  const views = options.roleViews();
+  const view = views.find((one) => one.role === role.spec.path);
+  const tree = sumsOf(views, role.spec.path);
   const winner = table.shadowed.get(`Role/${role.metadata.name}`);
   const generation = role.metadata.generation ?? 0;
   const condition: ConditionValue =
@@ -72,13 +74,29 @@ async function writeRole(
           guaranteed: formatResources(view.guaranteed),
           limit: formatResources(view.limit),
           reserved: formatResources(view.reserved),
-          allocated: formatResources(view.allocated),
-          offered: formatResources(view.offered),
-          used: formatResources(coarse(view.used)),
-          revocable: formatResources(view.revocable),
-          tasks: view.tasks,
+          allocated: formatResources(tree.allocated),
+          offered: formatResources(tree.offered),
+          ...(tree.used === undefined ? {} : { used: formatResources(coarse(tree.used)) }),
+          revocable: formatResources(tree.revocable),
+          tasks: tree.tasks,
         }),
   });
+}
+
+/** Amounts of a role with all roles below it, as its limits count them. */
+function sumsOf(views: readonly RoleView[], path: string): Amounts & { readonly tasks: number } {
+  const tree = views.filter((one) => one.role === path || one.role.startsWith(`${path}/`));
+  const used = tree
+    .map((one) => (one.tasks === 0 ? undefined : one.used))
+    .filter((one) => one !== undefined);
+  const tasks = tree.reduce((total, one) => total + one.tasks, 0);
+  return {
+    allocated: sumOf(tree.map((one) => one.allocated)),
+    offered: sumOf(tree.map((one) => one.offered)),
+    used: tasks > 0 && used.length === 0 ? undefined : sumOf(used),
+    revocable: sumOf(tree.map((one) => one.revocable)),
+    tasks,
+  };
 }
 
 /** Usage in status is a hint; rounded, so that noise causes no writes. Exact figures are metrics. */
@@ -117,11 +135,17 @@ async function writeQuota(
     conditions: withCondition(conditions, over, generation, nowIso),
     ...(winner === undefined
       ? {
-          consumed: formatResources(consumed),
-          headroom: formatResources(subtract(spec?.limits ?? {}, consumed)),
+          consumed: formatAll({ ...spec?.limits, ...spec?.guarantees }, consumed),
+          headroom: formatAll(spec?.limits ?? {}, subtract(spec?.limits ?? {}, consumed)),
         }
       : {}),
   });
+}
+
+/** Every name of `names` and of `amounts`, zeros included: nothing left is a figure too. */
+function formatAll(names: Resources, amounts: Resources): { [name: string]: string } {
+  const zeros = Object.keys(names).map((name) => [name, formatQuantity(name, 0)]);
+  return { ...Object.fromEntries(zeros), ...formatResources(amounts) };
 }
 
 function inEffect(quota: QuotaObject, table: RoleTable): ConditionValue {
