@@ -231,11 +231,11 @@ export type Deletion =
 
 export function deletion(
   options: KindOptions,
-  object: KubeObject,
+  stored: KubeObject,
   asked: DeleteOptions,
   nowMs: number,
 ): Deletion {
-  const { metadata } = object;
+  const { metadata } = stored;
   if (asked.uid !== undefined && asked.uid !== metadata.uid) {
     throw kubeError(
       'conflict',
@@ -248,18 +248,29 @@ export function deletion(
       `Precondition failed: ResourceVersion in precondition: ${asked.resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
     );
   }
-  const graceSeconds = options.graceful === true ? podGraceSeconds(object as Pod, asked) : 0;
+  const graceSeconds = options.graceful === true ? podGraceSeconds(stored as Pod, asked) : 0;
   const isHeld = (metadata.finalizers ?? []).length > 0;
   if (graceSeconds === 0 && !isHeld) return { kind: 'removed' };
-  const isMarked = metadata.deletionTimestamp !== undefined;
-  if (isMarked && graceSeconds >= (metadata.deletionGracePeriodSeconds ?? 0))
-    return { kind: 'none' };
-  const marked = withMetadata(object, {
-    deletionTimestamp: timestamp(nowMs + graceSeconds * 1000),
+  const marked = metadata.deletionTimestamp;
+  if (marked === undefined) {
+    const generation = metadata.generation;
+    const object = withMetadata(stored, {
+      deletionTimestamp: timestamp(nowMs + graceSeconds * 1000),
+      deletionGracePeriodSeconds: graceSeconds,
+      ...(generation !== undefined && { generation: generation + 1 }),
+    });
+    return { kind: 'marked', object };
+  }
+  const formerSeconds = metadata.deletionGracePeriodSeconds ?? 0;
+  if (graceSeconds >= formerSeconds) return { kind: 'none' };
+  // A shorter grace counts from the first request; no grace at all means now.
+  const firstMs = Date.parse(marked) - formerSeconds * 1000;
+  const endMs = graceSeconds === 0 ? nowMs : firstMs + graceSeconds * 1000;
+  const shortened = withMetadata(stored, {
+    deletionTimestamp: timestamp(endMs),
     deletionGracePeriodSeconds: graceSeconds,
-    ...(!isMarked && metadata.generation !== undefined && { generation: metadata.generation + 1 }),
   });
-  return { kind: 'marked', object: marked };
+  return { kind: 'marked', object: shortened };
 }
 
 /** Source: Kubernetes `pkg/registry/core/pod/strategy.go`, CheckGracefulDelete. */
