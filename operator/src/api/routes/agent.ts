@@ -1,7 +1,7 @@
 import { type Request, type Response, Router } from 'express';
 import { AGENT_REPORT_PATH, AgentReport } from '../../schema/http/agentReport.ts';
 import { faultOf } from '../../schema/mesos/lenient.ts';
-import type { RouteContext } from '../app.ts';
+import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
 import { parseJson, readBody } from '../jsonBody.ts';
 import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';

@@ -1,8 +1,8 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Principal } from '../../controllers/framework/types.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Leadership, RouteContext } from '../app.ts';
 import type { AuthOutcome } from '../auth/types.ts';
+import type { Leadership, RouteContext } from '../context.ts';
 import { sendError } from '../errors.ts';
 import { RateLimit } from '../rateLimit.ts';
 

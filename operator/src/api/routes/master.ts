@@ -5,7 +5,7 @@ import type { FrameworkSummary } from '../../controllers/framework/types.ts';
 import type { AgentView } from '../../controllers/views.ts';
 import type { Resources } from '../../model/resources.ts';
 import { scalarFromAmount } from '../../schema/mesos/resource.ts';
-import type { RouteContext } from '../app.ts';
+import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
 import { answeredElsewhere, createGuard, guarded } from './guard.ts';
 

@@ -1,5 +1,5 @@
 import { type Response, Router } from 'express';
-import type { ProbeResult, RouteContext } from '../app.ts';
+import type { ProbeResult, RouteContext } from '../context.ts';
 import { methodNotAllowed } from '../errors.ts';
 
 /** Probes and metrics: for kubelets and scrapers, without credentials. */

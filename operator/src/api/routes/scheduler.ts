@@ -2,7 +2,7 @@ import { type Request, type Response, Router } from 'express';
 import type { CallOutcome, FrameworkHub } from '../../controllers/framework/hub.ts';
 import type { Principal } from '../../controllers/framework/types.ts';
 import { type Call, type CallOf, parseCall } from '../../schema/mesos/call.ts';
-import type { RouteContext } from '../app.ts';
+import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
 import { openEventStream } from '../eventStream.ts';
 import { parseJson, readBody } from '../jsonBody.ts';
