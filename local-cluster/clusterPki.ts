@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Authority,
@@ -49,9 +48,4 @@ export async function createClusterPki(
     commonName: 'system:kube-controller-manager',
   });
   return { dir, authority, admin, controllerManager, issueTo, path };
-}
-
-/** Reads a PEM file of a cluster that another process made; undefined when it is not there. */
-export async function readPem(dir: string, file: string): Promise<string | undefined> {
-  return existsSync(join(dir, file)) ? readFile(join(dir, file), 'utf8') : undefined;
 }

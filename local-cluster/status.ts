@@ -7,7 +7,7 @@ import { readState } from './up/state.ts';
 
 const write = (text: string): void => void process.stdout.write(text);
 
-/** Exit codes: 0 it is up, 1 it does not answer, 3 nothing of this name runs. */
+/** Exit codes: 0 it is up, 1 a part of it is down, 3 nothing of this name runs. */
 async function main(args: readonly string[]): Promise<number> {
   const name = parseNameFlag(args);
   if (name === undefined) {
@@ -19,8 +19,9 @@ async function main(args: readonly string[]): Promise<number> {
     write(`nothing runs under the name "${name}"; npm run up starts it\n`);
     return 3;
   }
-  write(await report(state, await kubectlFor(state.kubeconfigPath)));
-  return 0;
+  const { text, healthy } = await report(state, await kubectlFor(state.kubeconfigPath));
+  write(text);
+  return healthy ? 0 : 1;
 }
 
 try {

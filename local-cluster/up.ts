@@ -3,6 +3,7 @@ import { kubectlFor } from './kubectl.ts';
 import { clusterDir } from './support/paths.ts';
 import { bringUp } from './up/bringUp.ts';
 import { createConsole } from './up/console.ts';
+import { endCluster } from './up/endCluster.ts';
 import { streamChanges } from './up/events.ts';
 import { parseUpOptions, UP_HELP, type UpOptions, UsageError } from './up/options.ts';
 import { findProcesses } from './up/processes.ts';
@@ -38,9 +39,9 @@ async function main(args: readonly string[]): Promise<number> {
     return explainFailure(options, dir);
   });
   if (started === 'failed') return 1;
-  if (started === undefined) return endCluster(dir, 130);
+  if (started === undefined) return finish(dir, 130);
   const kubectl = await kubectlFor(started.kubeconfigPath);
-  write(`\n${await report(started, kubectl)}\n`);
+  write(`\n${(await report(started, kubectl)).text}\n`);
   write(`up in ${((Date.now() - startedAt) / 1000).toFixed(1)} s. ${ending(options)}\n`);
   if (options.detach) return 0;
   return stayUntil(stop, started);
@@ -60,7 +61,7 @@ async function clearWay(name: string, dir: string): Promise<boolean> {
   const processes = await findProcesses(dir);
   if (state !== undefined && processes.length > 0 && processes.every(({ alive }) => alive)) {
     write(`"${name}" is up already (npm run down ends it):\n\n`);
-    write(await report(state, await kubectlFor(state.kubeconfigPath)));
+    write((await report(state, await kubectlFor(state.kubeconfigPath))).text);
     return false;
   }
   write(`"${name}" was not taken down cleanly; removing what is left of it\n`);
@@ -70,11 +71,11 @@ async function clearWay(name: string, dir: string): Promise<boolean> {
 
 /** A detached cluster stays for inspection; one tied to us would die with us anyway. */
 async function explainFailure(options: UpOptions, dir: string): Promise<'failed'> {
-  if (options.detach) {
+  if (options.detach && existsSync(dir)) {
     write(`What was started is left running; logs are in ${dir}. npm run down removes it.\n`);
     return 'failed';
   }
-  await endCluster(dir, 1);
+  await finish(dir, 1);
   return 'failed';
 }
 
@@ -82,14 +83,14 @@ async function stayUntil(stop: Promise<void>, state: ClusterState): Promise<numb
   const changes = await streamChanges(state.kubeconfigPath, write);
   await stop;
   changes.stop();
-  return endCluster(state.dir, 0);
+  return finish(state.dir, 0);
 }
 
-async function endCluster(dir: string, code: number): Promise<number> {
+async function finish(dir: string, code: number): Promise<number> {
   write('\ntaking everything down …\n');
   // A start that was under way may add something while the rest is being removed: look again.
   for (let pass = 0; pass < 3; pass++) {
-    const removed = await takeDown(dir);
+    const removed = await endCluster(dir);
     for (const line of removed) write(`   ${line}\n`);
     if (removed.length === 0) break;
   }

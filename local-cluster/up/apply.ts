@@ -27,7 +27,21 @@ export async function applyExamples(kubectl: Kubectl): Promise<void> {
   await applyText(kubectl, await yamlIn(EXAMPLES));
 }
 
+interface FrameworkObject {
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly spec: { readonly frameworkName?: string };
+}
+
+/** Name that examples/framework.mjs subscribes with. */
+const FRAMEWORK = 'tick-tock';
+
 /** Deletes the examples, whose tasks the operator must still be there to end. */
 export async function deleteExamples(kubectl: Kubectl): Promise<void> {
+  const text = await kubectl(['get', 'frameworks.mezzo.dev', '-A', '-o', 'json']);
+  const { items } = JSON.parse(text) as { items: readonly FrameworkObject[] };
+  for (const { metadata } of items.filter((item) => item.spec.frameworkName === FRAMEWORK)) {
+    const name = `frameworks.mezzo.dev/${metadata.name}`;
+    await kubectl(['delete', '-n', metadata.namespace, name, '--timeout=60s']);
+  }
   await kubectl(['delete', '--ignore-not-found', '--timeout=60s', '-f', EXAMPLES]);
 }
