@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { createApp, createProbeApp, type Leadership, type ProbeResult } from './api/app.ts';
+import { createApp, createProbeApp } from './api/app.ts';
 import { createAccessReview } from './api/auth/accessReview.ts';
 import { createAuthenticator } from './api/auth/authenticator.ts';
 import { createBasicCheck } from './api/auth/basic.ts';
 import { createTokenReview } from './api/auth/tokenReview.ts';
+import type { Leadership, ProbeResult } from './api/context.ts';
 import { startServer } from './api/server.ts';
 import type { FrameworkAuthorizer } from './controllers/framework/types.ts';
 import { type Flags, parseFlags } from './flags.ts';

@@ -20,7 +20,7 @@ import {
 } from '../controllers/reservation/reservationController.ts';
 import { createRoleController } from '../controllers/role/roleController.ts';
 import { createScheduling, type SchedulingLoop } from '../controllers/scheduling/scheduling.ts';
-import { openHolds } from '../controllers/scheduling/snapshot.ts';
+import { type GatheredSnapshot, openHolds } from '../controllers/scheduling/snapshot.ts';
 import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import { createLauncher } from '../controllers/task/launcher.ts';
@@ -136,24 +136,8 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     plan: scheduling.lastPlan(),
     usage: options.usage,
   });
-  const shared = { world, kube, clock, recorder, jobs, snapshot, retentionMs: config.retentionMs };
   const controllers = {
-    serviceJob: createJobController({
-      ...shared,
-      kind: 'ServiceJob',
-      ref: SERVICE_JOBS,
-      cache: world.serviceJobs,
-      decide: decideServiceJob,
-    }),
-    adhocJob: createJobController({
-      ...shared,
-      kind: 'AdhocJob',
-      ref: ADHOC_JOBS,
-      cache: world.adhocJobs,
-      decide: (facts) => decideAdhocJob({ ...facts, startedAtMs: timeOf(facts.status.startedAt) }),
-      isExpired: (facts) => (expiryOf(facts) ?? Number.POSITIVE_INFINITY) <= facts.nowMs,
-    }),
-    cronJob: createCronJobController({ world, kube, clock, recorder }),
+    ...jobControllers(options, { jobs, snapshot }),
     agent: createAgentController({ world, kube, clock, snapshot }),
     role: createRoleController({
       world,
@@ -170,6 +154,32 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
   return { reconcile, scheduling, jobs, preemption, viewInput };
+}
+
+/** The controllers of what users run. */
+function jobControllers(
+  { world, kube, clock, recorder, config }: ControllerSetOptions,
+  { jobs, snapshot }: { readonly jobs: JobFramework; readonly snapshot: () => GatheredSnapshot },
+) {
+  const shared = { world, kube, clock, recorder, jobs, snapshot, retentionMs: config.retentionMs };
+  return {
+    serviceJob: createJobController({
+      ...shared,
+      kind: 'ServiceJob',
+      ref: SERVICE_JOBS,
+      cache: world.serviceJobs,
+      decide: decideServiceJob,
+    }),
+    adhocJob: createJobController({
+      ...shared,
+      kind: 'AdhocJob',
+      ref: ADHOC_JOBS,
+      cache: world.adhocJobs,
+      decide: (facts) => decideAdhocJob({ ...facts, startedAtMs: timeOf(facts.status.startedAt) }),
+      isExpired: (facts) => (expiryOf(facts) ?? Number.POSITIVE_INFINITY) <= facts.nowMs,
+    }),
+    cronJob: createCronJobController({ world, kube, clock, recorder }),
+  };
 }
 
 /** A hold whose instance was placed is spent, though its record is not written yet. */

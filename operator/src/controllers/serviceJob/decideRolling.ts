@@ -1,6 +1,6 @@
 import { decideJobUpdate } from '../../state/jobUpdate.ts';
 import type { TaskView } from '../task/taskView.ts';
-import type { ServiceJobFacts } from './decideServiceJob.ts';
+import type { ServiceJobFacts } from './types.ts';
 
 type UpdateStatus = NonNullable<ServiceJobFacts['status']['update']>;
 

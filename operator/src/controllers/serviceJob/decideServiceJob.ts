@@ -1,4 +1,3 @@
-import type { ServiceJobObject } from '../../schema/mezzoKinds.ts';
 import {
   countStates,
   decideCommon,
@@ -7,13 +6,12 @@ import {
   pendingStatus,
   trouble,
 } from '../job/decideCommon.ts';
-import type { JobFacts, JobPlan, KillOrder } from '../job/types.ts';
+import type { JobPlan, KillOrder } from '../job/types.ts';
 import { type ConditionValue, withCondition } from '../shared/conditions.ts';
 import { decideRolling } from './decideRolling.ts';
+import type { ServiceJobFacts } from './types.ts';
 
-type Spec = ServiceJobObject['spec'];
-type Status = NonNullable<ServiceJobObject['status']>;
-export type ServiceJobFacts = JobFacts<Spec, Status>;
+type Status = ServiceJobFacts['status'];
 
 /** What one ServiceJob needs now. */
 export function decideServiceJob(facts: ServiceJobFacts): JobPlan<Status> {
