@@ -41,14 +41,19 @@ export function decidePendingReport(input: PendingReportInput): PendingReport {
     (left, right) => right.agents - left.agents || (left.check < right.check ? -1 : 1),
   );
   const heldBackRows = ordered.slice(0, 16).map((row) => ({
-    check: row.check,
+    // Names of extended resources may be longer than the field.
+    check: row.check.slice(0, 64),
     agents: row.agents,
     ...(row.nearest === undefined
       ? {}
       : { nearestAgent: row.nearest.agent, shortfall: input.format(row.nearest.lacks) }),
   }));
-  return { summary: summaryOf(input, ordered, fitting, excess), heldBack: heldBackRows };
+  const summary = summaryOf(input, ordered, fitting, excess).slice(0, MAX_SUMMARY);
+  return { summary, heldBack: heldBackRows };
 }
+
+/** As long as `status.pending.summary` may be. */
+const MAX_SUMMARY = 2048;
 
 interface HeldBack {
   readonly check: string;
@@ -58,7 +63,7 @@ interface HeldBack {
 function heldBack(agent: AllocatorAgent, input: PendingReportInput): HeldBack | undefined {
   if (!agent.schedulable) return { check: agent.unschedulableReason ?? 'AgentUnschedulable' };
   const broken = brokenConstraint(input.group.constraints, agent.attributes, input.sameJobPerValue);
-  if (broken !== undefined) return { check: `Constraint:${broken.attribute}`.slice(0, 64) };
+  if (broken !== undefined) return { check: `Constraint:${broken.attribute}` };
   const free = input.freeOn(agent);
   const lacks = shortfall(input.group.resources, free.resources);
   const lacksRevocable = shortfall(input.group.revocable, free.revocable);
@@ -93,18 +98,41 @@ function summaryOf(
     return `role ${excess.role} is at its limit: ${excess.resource} limit ${text(excess.limit)}, consumed ${text(excess.consumed)}, one instance needs ${text(excess.requested)}; raise the Quota or stop other work of the role`;
   }
   if (input.agents.length === 0) return 'there are no agents: no node has joined the cluster';
-  const parts = rows.slice(0, 4).map((row) => sentenceOf(row, input));
-  if (fitting > 0)
-    parts.unshift(`${fitting} of ${input.agents.length} agents have room; waiting for an offer`);
-  else parts.unshift(`none of ${input.agents.length} agents fits`);
-  return parts.join('; ');
+  const first =
+    fitting > 0
+      ? `${fitting} of ${input.agents.length} agents ${fitting === 1 ? 'has' : 'have'} room; waiting for an offer`
+      : `none of ${input.agents.length} agents fits`;
+  return [first, ...rows.slice(0, 4).map((row) => sentenceOf(row, input))].join('; ');
 }
 
 function sentenceOf(row: Row, input: PendingReportInput): string {
-  const agents = row.agents === 1 ? '1 agent' : `${row.agents} agents`;
-  if (row.nearest === undefined) return `${agents}: ${row.check}`;
+  const sentence = `${row.agents} ${row.agents === 1 ? 'agent' : 'agents'} ${wordsFor(row)}`;
+  if (row.nearest === undefined) return sentence;
   const lacks = Object.entries(input.format(row.nearest.lacks))
-    .map(([name, amount]) => `${name} ${amount}`)
+    .map(([name, amount]) => `${amount} ${name}`)
     .join(', ');
-  return `${agents}: ${row.check}, nearest ${row.nearest.agent} lacks ${lacks}`;
+  return `${sentence} (nearest: ${row.nearest.agent}, which lacks ${lacks})`;
 }
+
+/** The check of a row in words: of one agent, of several. */
+function wordsFor({ check, agents }: Row): string {
+  const [kind = '', ...rest] = check.split(':');
+  const [one, several] = CHECK_WORDS[kind] ?? [
+    `is held back by ${check}`,
+    `are held back by ${check}`,
+  ];
+  return (agents === 1 ? one : several).replace('%', rest.join(':'));
+}
+
+const CHECK_WORDS: { readonly [check: string]: readonly [string, string] } = {
+  Insufficient: ['has too little % free', 'have too little % free'],
+  InsufficientRevocable: ['lends too little revocable %', 'lend too little revocable %'],
+  Constraint: ['breaks the constraint on %', 'break the constraint on %'],
+  NodeNotReady: ['is not ready', 'are not ready'],
+  NodeCordoned: ['is cordoned', 'are cordoned'],
+  NodeTainted: ['has a taint that keeps tasks away', 'have taints that keep tasks away'],
+  NodeDeleting: ['is being deleted', 'are being deleted'],
+  AgentFrozen: ['is frozen (spec.freeze)', 'are frozen (spec.freeze)'],
+  InMaintenance: ['is in a maintenance window', 'are in a maintenance window'],
+  PodLimitReached: ['runs as many Pods as it may', 'run as many Pods as they may'],
+};

@@ -3,12 +3,13 @@ import type { AllocatorAgent } from '../../allocator/types.ts';
 import { shortHash, stableJson } from '../../model/hash.ts';
 import { rolePath } from '../../model/ids.ts';
 import { type JobKind, jobKeyOf, type TaskGroup } from '../../model/job.ts';
-import { amountOf, type Resources, resources, subtract, sumOf } from '../../model/resources.ts';
+import { amountOf, resources, subtract, sumOf } from '../../model/resources.ts';
 import type { KubeObject } from '../../ports/kubeApi.ts';
 import type { AdhocJobObject, ServiceJobObject } from '../../schema/mezzoKinds.ts';
-import { formatResources, parseResources } from '../../schema/quantity.ts';
+import { formatResources, parseQuantity, parseResources } from '../../schema/quantity.ts';
 import { DEFAULT_ROLE, type RoleTable, roleTableOf } from '../role/roleTable.ts';
 import { attributesOf } from '../scheduling/agents.ts';
+import { reservedForOthers } from '../scheduling/reservedForOthers.ts';
 import type { GatheredSnapshot } from '../scheduling/snapshot.ts';
 import { isoTime } from '../shared/conditions.ts';
 import { type TaskView, taskViewOf, timeOf } from '../task/taskView.ts';
@@ -37,8 +38,10 @@ export function gatherJob<T extends JobObject>(
   const status = (object.status ?? {}) as NonNullable<T['status']>;
   const roles = roleTableOf(options.world.roles.list(), options.world.quotas.list());
   const fault = jobFault(object, group, roles);
+  const hasEnded = 'result' in status;
   const mayWait =
     fault === undefined &&
+    !hasEnded &&
     tasks.filter((task) => !task.terminal).length < (object.spec.instances ?? 1);
   return {
     kind,
@@ -126,7 +129,19 @@ export function jobFault(
       message: `spec.tier \`${group.tier}\` is not allowed in role \`${group.role}\`; its spec.tiers allows: ${tiers.join(', ')}`,
     };
   }
-  return overLimit(group, roles);
+  return unreadableAmount(object) ?? overLimit(group, roles);
+}
+
+/** An amount too large to count would count as none. */
+function unreadableAmount(object: JobObject): JobFault | undefined {
+  for (const [name, text] of Object.entries(object.spec.template.resources)) {
+    if (parseQuantity(name, text) !== undefined) continue;
+    return {
+      reason: 'InvalidQuantity',
+      message: `spec.template.resources.${name}: \`${text}\` is not an amount that can be counted; write one such as 500m, 2 or 512Mi`,
+    };
+  }
+  return undefined;
 }
 
 /** One instance that is larger than a limit of its role (or of a role above) can never run. */
@@ -153,14 +168,18 @@ function reportOf(
   options: GatherOptions,
 ): PendingReport {
   const { snapshot } = options.snapshot();
-  const taken = new Map<string, { resources: Resources[]; revocable: Resources[] }>();
-  for (const one of snapshot.allocations) {
-    if (one.kind === 'offer') continue;
-    const entry = taken.get(one.agent) ?? { resources: [], revocable: [] };
-    entry.resources.push(one.resources);
-    entry.revocable.push(one.revocable);
-    taken.set(one.agent, entry);
-  }
+  const taken = Map.groupBy(
+    snapshot.allocations.filter((one) => one.kind !== 'offer'),
+    (one) => one.agent,
+  );
+  const freeOn = (agent: AllocatorAgent) => {
+    const here = taken.get(agent.id) ?? [];
+    const free = subtract(agent.total, sumOf(here.map((one) => one.resources)));
+    return {
+      resources: subtract(free, reservedForOthers(agent, group.role, here)),
+      revocable: subtract(agent.revocable, sumOf(here.map((one) => one.revocable))),
+    };
+  };
   const live = tasks.filter((task) => !task.terminal);
   const valueOn = (agent: string, attribute: string): string | undefined => {
     const node = options.world.nodes.get({ name: agent });
@@ -171,10 +190,7 @@ function reportOf(
   return decidePendingReport({
     group,
     agents: snapshot.agents,
-    freeOn: (agent: AllocatorAgent) => ({
-      resources: subtract(agent.total, sumOf(taken.get(agent.id)?.resources ?? [])),
-      revocable: subtract(agent.revocable, sumOf(taken.get(agent.id)?.revocable ?? [])),
-    }),
+    freeOn,
     sameJobPerValue: (attribute, value) =>
       live.filter((task) => valueOn(task.agent, attribute) === value).length,
     consumption: consumptionOf({

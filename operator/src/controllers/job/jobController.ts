@@ -89,6 +89,11 @@ async function reconcileJob<T extends JobObject>(
   const plan = options.decide(facts);
   await writeStatus<JobObject>(options.kube, options.ref, object, plan.status);
   announce(options, object, plan);
+  // Before the kills: while those are refused (a quarantine, a stale Pod) missing instances still start.
+  options.jobs.setDemand(
+    facts.key,
+    plan.demand.map((slot) => demandOf(options, object, facts, slot)),
+  );
   for (const kill of plan.kills) {
     await killTask(options.kube, kill.task, { ...kill, nowMs: options.clock.nowMs() });
     options.recorder.event(
@@ -99,10 +104,6 @@ async function reconcileJob<T extends JobObject>(
     );
   }
   for (const task of plan.releases) await releaseTask(options.kube, task.pod);
-  options.jobs.setDemand(
-    facts.key,
-    plan.demand.map((slot) => demandOf(options, object, facts, slot)),
-  );
   if (options.isExpired?.(facts) === true && object.metadata.deletionTimestamp === undefined) {
     await options.kube.delete(
       options.ref,

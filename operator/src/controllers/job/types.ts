@@ -67,9 +67,9 @@ export interface KillOrder {
 export interface JobPlan<Status> {
   /** Written first: an end that is not recorded may not be released. */
   readonly status: Status;
+  readonly demand: readonly DemandSlot[];
   readonly kills: readonly KillOrder[];
   readonly releases: readonly TaskView[];
-  readonly demand: readonly DemandSlot[];
   readonly condition: ConditionValue;
   readonly wakeAtMs: number | undefined;
 }

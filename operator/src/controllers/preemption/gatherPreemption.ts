@@ -6,9 +6,10 @@ import type {
 import { consumptionOf } from '../../allocator/quotaCheck.ts';
 import type { Allocation, AllocatorAgent } from '../../allocator/types.ts';
 import type { PendingTask } from '../../model/job.ts';
-import { isEmpty, type Resources, subtract, sumOf } from '../../model/resources.ts';
+import { isEmpty, subtract, sumOf } from '../../model/resources.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 import { brokenConstraint } from '../job/constraints.ts';
+import { reservedForOthers } from '../scheduling/reservedForOthers.ts';
 import { type GatheredSnapshot, holdAllocation, openHolds } from '../scheduling/snapshot.ts';
 import type { TaskView } from '../task/taskView.ts';
 import type { Claim } from './records.ts';
@@ -79,28 +80,13 @@ function preemptionAgent(
     total: agent.total,
     free: subtract(
       subtract(agent.total, sumOf(taken)),
-      unusableReservations(agent, role, allocations),
+      reservedForOthers(agent, role, allocations),
     ),
     heldForOthers,
     rescindable: offers
       .filter((offer) => isEmpty(offer.fromHold))
       .map((offer) => ({ offer: offer.id, role: offer.role, resources: offer.resources })),
   };
-}
-
-/** Reserved for other roles and not in use: free, but not for this role. */
-function unusableReservations(
-  agent: AllocatorAgent,
-  role: string,
-  allocations: readonly Allocation[],
-): Resources {
-  const others = agent.reservations.filter(
-    (one) => role !== one.role && !role.startsWith(`${one.role}/`),
-  );
-  const used = sumOf(
-    allocations.filter((one) => one.role !== role).map((one) => one.reserved ?? {}),
-  );
-  return subtract(sumOf(others.map((one) => one.resources)), used);
 }
 
 function runningTask(task: TaskView, isDoomed: boolean): RunningTask {

@@ -1,5 +1,6 @@
 import { ANNOTATION, TASK_FINALIZER } from '../../model/labels.ts';
 import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.ts';
+import { OperatorError } from '../../runtime/errors.ts';
 import { PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import type { Intent } from '../../state/podState.ts';
@@ -65,6 +66,9 @@ export async function releaseTask(kube: KubeApi, pod: Pod): Promise<void> {
       { op: 'remove', path: `/metadata/finalizers/${index}` },
     ]);
   } catch (error) {
+    // A failed test: the finalizers changed since the Pod was read. The server calls that invalid.
+    if (isKubeError(error, 'invalid'))
+      throw new OperatorError('conflict', error.message, { cause: error });
     if (!isGoneOrOther(error)) throw error;
   }
 }
