@@ -1,5 +1,5 @@
 import type { AgentReservation } from '../../allocator/types.ts';
-import { sumOf } from '../../model/resources.ts';
+import { subtract, sumOf } from '../../model/resources.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
 import type { WorkResult } from '../../runtime/workQueue.ts';
@@ -9,6 +9,7 @@ import { attributesOf, nodeCapacity } from '../scheduling/agents.ts';
 import type { Ledger } from '../scheduling/ledger.ts';
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
+import { timeOf } from '../task/taskView.ts';
 import type { World } from '../world.ts';
 import { type Binding, bindReservations, reservedByAgent } from './bindReservations.ts';
 
@@ -64,7 +65,8 @@ function bindingsNow(options: ReservationOptions): ReadonlyMap<string, Binding> 
         ledger.foreign.get(node.metadata.name as never) ?? {},
         ...ledger.tasks
           .filter((task) => task.agent === node.metadata.name)
-          .map((task) => task.resources),
+          // What runs inside a reservation takes nothing that is unreserved.
+          .map((task) => subtract(task.resources, task.reserved)),
       ]),
     })),
     nowMs: options.clock.nowMs(),
@@ -83,8 +85,12 @@ async function writeBinding(
     .tasks.filter(
       (task) => task.role === reservation.spec.role && binding.agents.includes(task.agent),
     );
+  const { ttlSeconds } = reservation.spec;
+  const madeAtMs = timeOf(reservation.metadata.creationTimestamp) ?? options.clock.nowMs();
+  const { expiresAt: _former, ...kept } = reservation.status ?? {};
   await writeStatus<ReservationObject>(options.kube, RESERVATIONS, reservation, {
-    ...reservation.status,
+    ...kept,
+    ...(ttlSeconds === undefined ? {} : { expiresAt: isoTime(madeAtMs + ttlSeconds * 1000) }),
     observedGeneration: generation,
     agents: [...binding.agents],
     boundCount: binding.agents.length,
