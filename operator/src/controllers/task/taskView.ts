@@ -10,7 +10,7 @@ import {
 } from '../../model/ids.ts';
 import { ANNOTATION, LABEL, TASK_FINALIZER } from '../../model/labels.ts';
 import { add, max, type Resources, resources, sumOf } from '../../model/resources.ts';
-import type { ContainerStatus, Pod } from '../../schema/kubeObjects.ts';
+import type { Container, ContainerStatus, Pod } from '../../schema/kubeObjects.ts';
 import { parseResources, resourcesFromKube } from '../../schema/quantity.ts';
 import { type PodTaskState, type PodView, taskStateOf } from '../../state/podState.ts';
 import { isTerminal } from '../../state/taskState.ts';
@@ -107,26 +107,31 @@ function readTask(pod: Pod): TaskView {
     deleting: pod.metadata.deletionTimestamp !== undefined,
     held: pod.metadata.finalizers?.includes(TASK_FINALIZER) ?? false,
     createdAtMs: timeOf(pod.metadata.creationTimestamp) ?? 0,
-    startedAtMs: timeOf(pod.status?.startTime),
+    startedAtMs: startOf(pod),
     readySinceMs: readySince(pod),
     terminalAtMs: terminal ? terminalTime(pod, view) : undefined,
   };
 }
 
 /**
- * What the Pod takes on its node: the larger of the sum of its containers and its largest init container, plus overhead.
- * Source: Kubernetes scheduler, effective request of a Pod.
+ * What the Pod takes on its node: the larger of what runs in the end and of each init container with the sidecars
+ * started before it, plus overhead.
+ * Source: Kubernetes "Sidecar containers", resource sharing within containers.
  */
 export function podRequests(pod: Pod): Resources {
-  const requestOf = (container: {
-    resources?: Pod['spec']['containers'][number]['resources'];
-  }): Resources => resourcesFromKube(container.resources?.requests ?? container.resources?.limits);
-  const sidecars = (pod.spec.initContainers ?? []).filter((one) => one.restartPolicy === 'Always');
-  const inits = (pod.spec.initContainers ?? []).filter((one) => one.restartPolicy !== 'Always');
-  const running = sumOf([...pod.spec.containers, ...sidecars].map(requestOf));
-  const starting = inits.map(requestOf).reduce(max, {});
-  return add(max(running, starting), resourcesFromKube(pod.spec.overhead));
+  let sidecars: Resources = {};
+  let most: Resources = {};
+  for (const init of pod.spec.initContainers ?? []) {
+    const request = requestOf(init);
+    if (init.restartPolicy === 'Always') sidecars = add(sidecars, request);
+    most = max(most, init.restartPolicy === 'Always' ? sidecars : add(sidecars, request));
+  }
+  const running = add(sumOf(pod.spec.containers.map(requestOf)), sidecars);
+  return add(max(running, most), resourcesFromKube(pod.spec.overhead));
 }
+
+const requestOf = (container: Container): Resources =>
+  resourcesFromKube({ ...container.resources?.limits, ...container.resources?.requests });
 
 /** Amounts a task holds: its requests, or for a revocable task (BestEffort, without requests) its annotation. */
 function taskAmounts(pod: Pod): { resources: Resources; revocable: Resources } {
@@ -167,6 +172,19 @@ export function timeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms;
+}
+
+/**
+ * When the first container started. Not `status.startTime`: a kubelet sets that for a Pod it refuses to admit too, and a
+ * refusal must not count as a run.
+ */
+function startOf(pod: Pod): number | undefined {
+  const starts = (pod.status?.containerStatuses ?? []).flatMap(({ state, lastState }) =>
+    [state, lastState].flatMap(
+      (one) => timeOf(one?.running?.startedAt ?? one?.terminated?.startedAt) ?? [],
+    ),
+  );
+  return starts.length === 0 ? undefined : Math.min(...starts);
 }
 
 function readySince(pod: Pod): number | undefined {
