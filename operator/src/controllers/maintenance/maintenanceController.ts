@@ -26,6 +26,8 @@ export interface MaintenanceController {
 type AgentProgress = NonNullable<NonNullable<MaintenanceWindowObject['status']>['agents']>[number];
 
 const DRAIN_LOOK_MS = 2_000;
+/** No timer is longer: the wall clock may step. */
+const LONGEST_SLEEP_MS = 10 * 60_000;
 /** Agents listed in one status. */
 const LISTED = 1_000;
 
@@ -66,7 +68,7 @@ export function createMaintenanceController(options: MaintenanceOptions): Mainte
         phase === 'Scheduled'
           ? startOf(window) - nowMs
           : Math.min(endOf(window) - nowMs, DRAIN_LOOK_MS);
-      return { kind: 'requeueAfter', delayMs: Math.max(untilMs, 1) };
+      return { kind: 'requeueAfter', delayMs: Math.min(Math.max(untilMs, 1), LONGEST_SLEEP_MS) };
     },
   };
 }
@@ -125,12 +127,14 @@ async function drainStep(
           why: `maintenance window ${window.metadata.name} drains ${name}`,
         });
       }
-      options.recorder.event(
-        window,
-        'Normal',
-        'AgentDraining',
-        `moving ${tasksLeft} task(s) away from ${name}`,
-      );
+      const before = window.status?.agents?.find((one) => one.name === name);
+      if (before?.state !== 'Draining')
+        options.recorder.event(
+          window,
+          'Normal',
+          'AgentDraining',
+          `moving ${tasksLeft} task(s) away from ${name}`,
+        );
       progress.push({ name, state: 'Draining', tasksLeft });
     }
   }
@@ -150,47 +154,28 @@ function idleAgents(
   }));
 }
 
+/** Ready: the agents are as the window wants them, and whoever waits for that may begin. */
 function condition(
   window: MaintenanceWindowObject,
   phase: 'Scheduled' | 'Active' | 'Done',
   agents: readonly AgentProgress[],
 ): ConditionValue {
-  const type = 'Succeeded';
-  if (agents.length === 0) {
-    return {
-      type,
-      status: 'Unknown',
-      reason: 'NoAgents',
-      message: 'neither spec.agents nor spec.selector matches an agent',
-    };
-  }
-  if (phase === 'Scheduled')
-    return {
-      type,
-      status: 'Unknown',
-      reason: 'Scheduled',
-      message: `starts at ${window.spec.start}`,
-    };
+  const told = (status: 'True' | 'False', reason: string, message: string): ConditionValue => ({
+    type: 'Ready',
+    status,
+    reason,
+    message,
+  });
+  const count = `${agents.length} agent(s)`;
   if (phase === 'Done')
-    return {
-      type,
-      status: 'True',
-      reason: 'Over',
-      message: `${agents.length} agent(s) take work again`,
-    };
+    return told('False', 'Over', `the window is over; ${count} take work again`);
+  if (agents.length === 0)
+    return told('False', 'NoAgents', 'neither spec.agents nor spec.selector matches an agent');
+  if (phase === 'Scheduled') return told('False', 'Scheduled', `starts at ${window.spec.start}`);
   const left = agents.reduce((total, agent) => total + agent.tasksLeft, 0);
-  const done = window.spec.mode === 'Drain' && left === 0;
-  return done
-    ? {
-        type,
-        status: 'True',
-        reason: 'Drained',
-        message: `no task is left on ${agents.length} agent(s)`,
-      }
-    : {
-        type,
-        status: 'Unknown',
-        reason: 'Active',
-        message: `${agents.length} agent(s) take nothing new, ${left} task(s) run there`,
-      };
+  if (window.spec.mode !== 'Drain')
+    return told('True', 'Frozen', `${count} take nothing new; ${left} task(s) go on running there`);
+  return left === 0
+    ? told('True', 'Drained', `no task is left on ${count}`)
+    : told('False', 'Draining', `${count} take nothing new; ${left} task(s) are left there`);
 }
