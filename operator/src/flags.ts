@@ -87,11 +87,8 @@ export function parseFlags(
     offerTimeoutSeconds: numberOf(values['offer-timeout-seconds'], 60),
     retentionSeconds: numberOf(values['retention-seconds'], 120),
   };
-  const wrong = Object.entries(numbers).find(([, value]) => !Number.isInteger(value) || value < 0);
-  if (wrong !== undefined)
-    return refuse(`flag for ${wrong[0]} must be a whole number of at least 0`);
-  if (Math.max(numbers.httpPort, numbers.metricsPort) > 65535)
-    return refuse('a port must be at most 65535');
+  const fault = faultOf(values, numbers, environment);
+  if (fault !== undefined) return refuse(fault);
   const insecure = values['insecure-loopback'] === true;
   return ok({
     ...numbers,
@@ -117,5 +114,39 @@ function parse(argv: readonly string[]) {
     .values;
 }
 
+/** NaN for anything but digits: `Number('')` would be 0. */
 const numberOf = (text: string | undefined, otherwise: number): number =>
-  text === undefined ? otherwise : Number(text);
+  text === undefined ? otherwise : Number(/^[0-9]{1,9}$/.test(text) ? text : Number.NaN);
+
+const RANGES = {
+  'http-port': { field: 'httpPort', least: 1, most: 65_535 },
+  'metrics-port': { field: 'metricsPort', least: 0, most: 65_535 },
+  // An offer that ends at once would be made again at once.
+  'offer-timeout-seconds': { field: 'offerTimeoutSeconds', least: 1, most: 86_400 },
+  'retention-seconds': { field: 'retentionSeconds', least: 0, most: 86_400 },
+} as const;
+
+const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error'];
+const LOOPBACK = /^(127\.[0-9.]+|::1|localhost)$/;
+
+/** The first flag that is wrong, as typed, and what is allowed. */
+function faultOf(
+  values: ReturnType<typeof parse>,
+  numbers: { readonly [field in (typeof RANGES)[keyof typeof RANGES]['field']]: number },
+  environment: Environment,
+): string | undefined {
+  for (const [flag, { field, least, most }] of Object.entries(RANGES)) {
+    const value = numbers[field];
+    if (value >= least && value <= most) continue;
+    return `--${flag} must be a whole number from ${least} to ${most}, not ${JSON.stringify(values[flag as keyof typeof RANGES])}`;
+  }
+  if (numbers.httpPort === numbers.metricsPort)
+    return `--http-port and --metrics-port are both ${numbers.httpPort}; choose another, or 0 for --metrics-port to serve both on one`;
+  const level = values['log-level'] ?? environment['LOG_LEVEL'];
+  if (level !== undefined && !LOG_LEVELS.includes(level))
+    return `--log-level (or LOG_LEVEL) must be one of ${LOG_LEVELS.join(', ')}, not ${JSON.stringify(level)}`;
+  const host = values['http-host'];
+  if (values['insecure-loopback'] === true && host !== undefined && !LOOPBACK.test(host))
+    return `--http-host ${host} with --insecure-loopback would take callers without credentials from everywhere; use 127.0.0.1 or leave one of the two out`;
+  return undefined;
+}
