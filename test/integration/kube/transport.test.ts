@@ -160,28 +160,33 @@ describe('limits of the server', () => {
       '--max-mutating-requests-inflight=1',
     ]);
     const { cache, reflector } = reflectConfigMaps(worker, NAMESPACE);
-    const storm = Array.from({ length: 300 }, (_, index) =>
-      worker.create(CONFIG_MAPS, configMap(NAMESPACE, `storm-${index}`)).then(
-        () => undefined,
-        (error: unknown) => error as KubeApiError,
-      ),
-    );
-    const reads = Array.from({ length: 100 }, () =>
-      codeOf(worker.list(CONFIG_MAPS, { limit: 50 })),
-    );
-    const errors = (await Promise.all(storm)).filter((error) => error !== undefined);
-    expect(errors.length).toBeGreaterThan(0);
-    for (const error of errors)
-      expect(error).toMatchObject({ code: 'tooManyRequests', status: 429, retryAfterMs: 1_000 });
-    expect(new Set(await Promise.all(reads))).toContain('ok');
-    await expect(reflector.whenSynced()).resolves.toBe(true);
-    await eventually('the reflector to have all', async () => {
-      const { items } = await api.list(CONFIG_MAPS, { namespace: NAMESPACE });
-      return cache.size === items.filter((one) => one.metadata.name !== 'kube-root-ca.crt').length;
-    });
-    expect(codes.get('tooManyRequests')).toBeGreaterThanOrEqual(errors.length);
-    await reflector.stop();
-    await cluster.restartApiServer();
+    try {
+      const storm = Array.from({ length: 300 }, (_, index) =>
+        worker.create(CONFIG_MAPS, configMap(NAMESPACE, `storm-${index}`)).then(
+          () => undefined,
+          (error: unknown) => error as KubeApiError,
+        ),
+      );
+      const reads = Array.from({ length: 100 }, () =>
+        codeOf(worker.list(CONFIG_MAPS, { limit: 50 })),
+      );
+      const errors = (await Promise.all(storm)).filter((error) => error !== undefined);
+      expect(errors.length).toBeGreaterThan(0);
+      for (const error of errors)
+        expect(error).toMatchObject({ code: 'tooManyRequests', status: 429, retryAfterMs: 1_000 });
+      expect(new Set(await Promise.all(reads))).toContain('ok');
+      await expect(reflector.whenSynced()).resolves.toBe(true);
+      await eventually('the reflector to have all', async () => {
+        const { items } = await api.list(CONFIG_MAPS, { namespace: NAMESPACE });
+        return (
+          cache.size === items.filter((one) => one.metadata.name !== 'kube-root-ca.crt').length
+        );
+      });
+      expect(codes.get('tooManyRequests')).toBeGreaterThanOrEqual(errors.length);
+    } finally {
+      await reflector.stop();
+      await cluster.restartApiServer();
+    }
   }, 120_000);
 });
 
