@@ -64,7 +64,7 @@ export const USAGE = `usage: operator [flags]           run the operator
   --retention-seconds N         how long a dead task's Pod keeps its name taken (default 120)
   --insecure-loopback           listen on 127.0.0.1 and take callers without credentials; for local clusters only
   --anonymous-principal NAME    principal of callers without credentials (with --insecure-loopback: local)
-  --log-level LEVEL             debug, info, warn, error (default $LOG_LEVEL or info)
+  --log-level LEVEL             trace, debug, info, warn, error (default $LOG_LEVEL or info)
 `;
 
 type Environment = { readonly [name: string]: string | undefined };
@@ -126,7 +126,7 @@ const RANGES = {
   'retention-seconds': { field: 'retentionSeconds', least: 0, most: 86_400 },
 } as const;
 
-const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error'];
+const LOG_LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];
 const LOOPBACK = /^(127\.[0-9.]+|::1|localhost)$/;
 
 /** The first flag that is wrong, as typed, and what is allowed. */

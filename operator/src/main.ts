@@ -78,15 +78,14 @@ async function run(flags: Flags, log: Logger): Promise<number> {
     httpPort: servers[0]?.port,
     namespace: flags.namespace,
   });
-  const stopped = new Promise<number>((resolve) => {
+  const stopped = new Promise<0>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(0));
   });
-  const lost = operator.exited.then((reason) => {
-    log.error('this process must end', { reason });
-    return 3;
-  });
   operator.start().catch((error: unknown) => log.error('start failed', { error }));
-  const code = await Promise.race([stopped, lost]);
+  const lost = await Promise.race([stopped, operator.exited]);
+  const code = lost === 0 ? 0 : 3;
+  if (lost === 0) log.info('stopping, as asked');
+  else log.error('this process must end', { reason: lost });
   await operator.stop();
   await Promise.all(servers.map((server) => server.close(1_000)));
   await kube.close();

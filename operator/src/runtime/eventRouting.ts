@@ -1,23 +1,29 @@
 import { isOpen } from '../controllers/preemption/records.ts';
-import { isTaskPod } from '../controllers/task/taskView.ts';
+import { isTaskPod, taskViewOf } from '../controllers/task/taskView.ts';
 import type { World } from '../controllers/world.ts';
 import { stableJson } from '../model/hash.ts';
 import { jobKeyOf } from '../model/job.ts';
 import { LABEL } from '../model/labels.ts';
 import type { KubeObject } from '../ports/kubeApi.ts';
+import type { Pod } from '../schema/kubeObjects.ts';
 import type { AdhocJobObject, AgentObject, ServiceJobObject } from '../schema/mezzoKinds.ts';
 import type { ControllerName } from './controllerSet.ts';
 
 export interface RoutingTargets {
   readonly enqueue: (controller: ControllerName, key: string) => void;
   readonly trigger: () => void;
+  /** A kubelet refused to admit a task's Pod, for this reason. */
+  readonly refused: (reason: string) => void;
 }
 
 const keyOf = (object: KubeObject): string =>
   `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
 
 /** Which change concerns which controller. Returns how to stop listening. */
-export function routeEvents(world: World, { enqueue, trigger }: RoutingTargets): () => void {
+export function routeEvents(
+  world: World,
+  { enqueue, trigger, refused }: RoutingTargets,
+): () => void {
   const preemptions = (
     kind: 'ServiceJob' | 'AdhocJob',
     job: ServiceJobObject | AdhocJobObject,
@@ -41,7 +47,10 @@ export function routeEvents(world: World, { enqueue, trigger }: RoutingTargets):
       if (cron !== undefined) enqueue('cronJob', `${object.metadata.namespace ?? ''}/${cron}`);
     }),
     world.cronJobs.subscribe(({ object }) => enqueue('cronJob', keyOf(object))),
-    world.pods.subscribe(({ object }) => {
+    world.pods.subscribe((event) => {
+      const { object } = event;
+      const refusal = refusalIn(event);
+      if (refusal !== undefined) refused(refusal);
       const labels = object.metadata.labels ?? {};
       const job = labels[LABEL.job];
       if (isTaskPod(object) && job !== undefined) {
@@ -83,6 +92,14 @@ export function routeEvents(world: World, { enqueue, trigger }: RoutingTargets):
   return () => {
     for (const stop of stops) stop();
   };
+}
+
+/** The moment a task's Pod was seen to fail without any container having started. */
+function refusalIn({ kind, object, previous }: Change<Pod>): string | undefined {
+  const isNews = kind === 'modified' && previous?.status?.phase !== 'Failed';
+  if (!isNews || object.status?.phase !== 'Failed' || !isTaskPod(object)) return undefined;
+  const { state, startedAtMs } = taskViewOf(object);
+  return state.state === 'LOST' && startedAtMs === undefined ? state.reason : undefined;
 }
 
 interface Change<T extends KubeObject> {

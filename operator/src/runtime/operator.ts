@@ -95,6 +95,7 @@ class OperatorProcess implements Operator {
       clock,
       rng,
       log,
+      metrics: options.metrics,
       onHistoryWentBackwards: (kind) => this.#quarantine(kind),
     });
     this.#election = new LeaderElection({
@@ -181,6 +182,7 @@ class OperatorProcess implements Operator {
     this.#unroute = routeEvents(this.#watches.world, {
       enqueue: (controller, key) => this.#queues.get(controller)?.add(key),
       trigger: () => this.#controllers.scheduling.trigger(),
+      refused: (reason) => this.#options.metrics.nodeRefusal(reason),
     });
     for (const queue of this.#queues.values()) queue.start();
     this.#controllers.scheduling.start();

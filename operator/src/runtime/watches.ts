@@ -4,11 +4,13 @@ import { LABEL } from '../model/labels.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { KubeApi, KubeObject, ResourceRef } from '../ports/kubeApi.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Metrics } from '../ports/metrics.ts';
 import type { Rng } from '../ports/rng.ts';
 import { NODES, PODS } from '../schema/kubeKinds.ts';
 import type { Node, Pod } from '../schema/kubeObjects.ts';
 import * as kinds from '../schema/mezzoKinds.ts';
 import { Cache } from './cache.ts';
+import { toOperatorError } from './errors.ts';
 import { Reflector } from './reflector.ts';
 
 export interface WatchesOptions {
@@ -16,6 +18,7 @@ export interface WatchesOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'watchRestart'>;
   /** The server's history went backwards (a restored backup): nothing may be killed on this view alone. */
   readonly onHistoryWentBackwards: (kind: string) => void;
 }
@@ -97,9 +100,9 @@ export class Watches {
   }
 
   #reflector(ref: ResourceRef, cache: Cache<KubeObject>): Reflector<KubeObject> {
-    const { api, clock, rng, log } = this.#options;
+    const { clock, rng, log } = this.#options;
     return new Reflector({
-      api,
+      api: this.#counted(ref),
       ref,
       cache,
       clock,
@@ -107,6 +110,24 @@ export class Watches {
       log: log.child({ kind: ref.kind }),
       onHistoryWentBackwards: () => this.#options.onHistoryWentBackwards(ref.kind),
     });
+  }
+
+  /** Counts why watches end: the reflector starts the next one in any case. */
+  #counted(ref: ResourceRef): Pick<KubeApi, 'list' | 'watch'> {
+    const { api, metrics } = this.#options;
+    return {
+      list: (...call) => api.list(...call),
+      async watch(what, options, onEvent, signal) {
+        try {
+          const end = await api.watch(what, options, onEvent as never, signal);
+          metrics.watchRestart(ref.kind, end.kind);
+          return end;
+        } catch (error) {
+          if (!signal.aborted) metrics.watchRestart(ref.kind, toOperatorError(error).code);
+          throw error;
+        }
+      },
+    };
   }
 }
 

@@ -1,3 +1,4 @@
+import { jobKeyOf } from '../../model/job.ts';
 import { LABEL } from '../../model/labels.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { isKubeError, type KubeApi } from '../../ports/kubeApi.ts';
@@ -10,6 +11,7 @@ import {
   type CronJobObject,
 } from '../../schema/mezzoKinds.ts';
 import {
+  type ActiveRun,
   type CollisionPolicy,
   type CronDecision,
   type CronInput,
@@ -18,7 +20,7 @@ import {
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
-import { timeOf } from '../task/taskView.ts';
+import { taskViewOf, timeOf } from '../task/taskView.ts';
 import type { World } from '../world.ts';
 import { type NextRun, parseSchedule } from './nextRun.ts';
 
@@ -79,7 +81,8 @@ async function runCron(
 ): Promise<WorkResult> {
   const nowMs = options.clock.nowMs();
   const runs = runsOf(options.world, cron);
-  const decision = decideCronRuns(cronInput(cron, runs, nextAfter, nowMs));
+  const active = activeRuns(options.world, cron, runs);
+  const decision = decideCronRuns(cronInput(cron, active, nextAfter, nowMs));
   // The name of a run is made of its target: creating it first and recording it after can start nothing twice.
   for (const target of decision.start) await startRun(options, cron, target);
   for (const id of decision.kill)
@@ -91,7 +94,7 @@ async function runCron(
     options.kube,
     CRON_JOBS,
     cron,
-    decidedStatus(options, cron, decision),
+    decidedStatus(options, cron, { decision, ending: active.filter((run) => run.ending) }),
   );
   if (decision.cancelled > 0) {
     options.recorder.event(
@@ -117,9 +120,45 @@ async function runCron(
   return { kind: 'requeueAfter', delayMs: Math.min(Math.max(untilMs, 1), LONGEST_SLEEP_MS) };
 }
 
-function cronInput(
+/**
+ * Runs that have not ended. A deleted run's object goes at once and its Pods take their time: until the last of them has
+ * ended the run counts, or a run that replaces it would start beside it.
+ */
+function activeRuns(
+  world: World,
   cron: CronJobObject,
   runs: readonly AdhocJobObject[],
+): readonly ActiveRun[] {
+  const namespace = cron.metadata.namespace ?? '';
+  const known = new Set(runs.map((run) => run.metadata.name));
+  const ending = (cron.status?.active ?? []).filter(
+    (name) =>
+      !known.has(name) &&
+      world.pods
+        .byIndex('job', jobKeyOf('AdhocJob', namespace, name))
+        .some((pod) => !taskViewOf(pod).terminal),
+  );
+  return [
+    ...runs
+      .filter((run) => run.status?.result === undefined)
+      .map((run) => ({
+        id: run.metadata.name,
+        scheduledMs: targetOf(run),
+        ending: run.metadata.deletionTimestamp !== undefined,
+      })),
+    ...ending.map((name) => ({
+      id: name,
+      scheduledMs: Number(name.slice(name.lastIndexOf('-') + 1)) * MINUTE_MS || 0,
+      ending: true,
+    })),
+  ];
+}
+
+const MINUTE_MS = 60_000;
+
+function cronInput(
+  cron: CronJobObject,
+  active: readonly ActiveRun[],
   nextAfter: NextRun,
   nowMs: number,
 ): CronInput {
@@ -140,13 +179,7 @@ function cronInput(
       catchUp === 'All'
         ? { kind: 'all', most: spec.maxCatchUpRuns ?? 10 }
         : { kind: catchUp === 'Skip' ? 'skip' : 'latest' },
-    activeRuns: runs
-      .filter((run) => run.status?.result === undefined)
-      .map((run) => ({
-        id: run.metadata.name,
-        scheduledMs: targetOf(run),
-        ending: run.metadata.deletionTimestamp !== undefined,
-      })),
+    activeRuns: active,
     suspended: spec.suspend === true,
   };
 }
@@ -169,7 +202,7 @@ async function startRun(
   cron: CronJobObject,
   targetMs: number,
 ): Promise<void> {
-  const name = `${cron.metadata.name}-${Math.floor(targetMs / 60_000)}`;
+  const name = `${cron.metadata.name}-${Math.floor(targetMs / MINUTE_MS)}`;
   const run: AdhocJobObject = {
     apiVersion: API_VERSION,
     kind: 'AdhocJob',
@@ -241,9 +274,16 @@ async function trimHistory(
 function decidedStatus(
   options: CronJobOptions,
   cron: CronJobObject,
-  decision: CronDecision,
+  { decision, ending }: { readonly decision: CronDecision; readonly ending: readonly ActiveRun[] },
 ): Status {
-  const active = runsOf(options.world, cron).filter((run) => run.status?.result === undefined);
+  // Those told to stop stay in the list, since their objects vanish before their Pods do.
+  const active = new Set([
+    ...runsOf(options.world, cron)
+      .filter((run) => run.status?.result === undefined)
+      .map((run) => run.metadata.name),
+    ...decision.kill,
+    ...ending.map((run) => run.id),
+  ]);
   const suspended = cron.spec.suspend === true;
   const condition: ConditionValue = suspended
     ? {
@@ -281,10 +321,7 @@ function decidedStatus(
       ? {}
       : { waitingScheduleTime: isoTime(decision.waitingMs) }),
     missed: (cron.status?.missed ?? 0) + decision.missed,
-    active: active
-      .map((run) => run.metadata.name)
-      .toSorted()
-      .slice(0, 100),
+    active: [...active].toSorted().slice(0, 100),
   });
 }
 

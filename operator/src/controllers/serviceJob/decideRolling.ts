@@ -21,7 +21,7 @@ export function decideRolling(facts: ServiceJobFacts, live: readonly TaskView[])
   if (facts.stopping || facts.fault !== undefined) return idle(former);
   const outdated = live.some((task) => task.templateHash !== facts.templateHash);
   const underWay = former?.targetHash === facts.templateHash && former.finishedAt === undefined;
-  if (!outdated && !underWay) return idle(former);
+  if (!outdated && !underWay) return idle(ended(facts, former));
   const decision = decideJobUpdate({
     replicas: facts.spec.instances ?? 1,
     instances: live.map((task) => ({
@@ -53,6 +53,13 @@ export function decideRolling(facts: ServiceJobFacts, live: readonly TaskView[])
     status,
     nextWakeMs: decision.nextWakeMs,
   };
+}
+
+/** An update that nothing is left of: its template was taken back before an instance had it, or all such are gone. */
+function ended(facts: ServiceJobFacts, former: UpdateStatus | undefined): UpdateStatus | undefined {
+  if (former === undefined || former.finishedAt !== undefined) return former;
+  const message = 'the template was changed back';
+  return { ...former, state: 'ABORTED', finishedAt: facts.isoOf(facts.nowMs), message };
 }
 
 /** The state of the update to this template, continued or new. */
