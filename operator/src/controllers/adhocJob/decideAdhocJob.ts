@@ -53,7 +53,7 @@ export function decideAdhocJob(facts: AdhocJobFacts): JobPlan<Status> {
     releases: common.releases,
     demand: common.demand,
     condition,
-    wakeAtMs: earliest(common.slots.nextWakeMs, deadlineOf(facts), expiryOf(facts)),
+    wakeAtMs: earliest(common.wakeAtMs, deadlineOf(facts), expiryOf(facts)),
   };
 }
 

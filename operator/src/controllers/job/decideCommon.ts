@@ -1,3 +1,4 @@
+import { ANNOTATION } from '../../model/labels.ts';
 import { DEFAULT_BACKOFF } from '../../state/flapping.ts';
 import {
   decideSlots,
@@ -5,6 +6,7 @@ import {
   type RestartPolicy,
   type SlotsDecision,
 } from '../../state/jobSlots.ts';
+import { INTENT_STATES, type Intent } from '../../state/podState.ts';
 import type { ConditionValue } from '../shared/conditions.ts';
 import type { TaskView } from '../task/taskView.ts';
 import { demandOf, slotPodOf } from './decideSlotPlan.ts';
@@ -17,6 +19,8 @@ export interface CommonPlan {
   readonly releases: readonly TaskView[];
   readonly demand: readonly DemandSlot[];
   readonly live: readonly TaskView[];
+  /** When to look again though nothing else happens. */
+  readonly wakeAtMs: number | undefined;
 }
 
 const KILL_SENTENCES = {
@@ -60,19 +64,43 @@ export function decideCommon<Spec, Status>(
     group: facts.group,
     sinceMs: facts.pendingSinceMs,
   };
+  const kills = slots.kill.flatMap(({ pod, why }) =>
+    viewOf(pod).map((task) => ({
+      task,
+      intent: 'kill' as const,
+      why: (why === 'JobStopping' ? options.over : undefined) ?? KILL_SENTENCES[why],
+    })),
+  );
+  const begun = begunKills(facts).filter((one) => !kills.some(({ task }) => task === one.task));
+  const wakes = [slots.nextWakeMs, ...begun.map((one) => one.dueMs)].filter(
+    (ms) => ms !== undefined && ms > facts.nowMs,
+  );
   return {
     slots,
-    kills: slots.kill.flatMap(({ pod, why }) =>
-      viewOf(pod).map((task) => ({
-        task,
-        intent: 'kill' as const,
-        why: (why === 'JobStopping' ? options.over : undefined) ?? KILL_SENTENCES[why],
-      })),
-    ),
+    kills: [...kills, ...begun.filter((one) => one.dueMs <= facts.nowMs)],
     releases: slots.release.flatMap(viewOf),
     demand: facts.fault === undefined ? slots.pending.map((slot) => demandOf(slot, job)) : [],
     live: facts.tasks.filter((task) => !task.terminal),
+    wakeAtMs: wakes.length === 0 ? undefined : Math.min(...wakes.map(Number)),
   };
+}
+
+/** Whoever wrote why a task must stop deletes it next; after this long nobody is about to. */
+const BEGUN_KILL_MS = 5_000;
+
+/** Tasks that were told why they stop and not deleted: the process that began it died in between. */
+function begunKills<Spec, Status>(
+  facts: JobFacts<Spec, Status>,
+): readonly (KillOrder & { readonly dueMs: number })[] {
+  return facts.tasks.flatMap((task) => {
+    const annotations = task.pod.metadata.annotations ?? {};
+    const intent = annotations[ANNOTATION.intent];
+    const isBegun = intent !== undefined && !task.terminal && !task.deleting;
+    if (!isBegun || !Object.hasOwn(INTENT_STATES, intent)) return [];
+    const sinceMs = facts.parseTime(annotations[ANNOTATION.killedAt] ?? '') || 0;
+    const why = annotations[ANNOTATION.killReason] ?? 'it was told to stop before';
+    return [{ task, intent: intent as Intent, why, dueMs: sinceMs + BEGUN_KILL_MS }];
+  });
 }
 
 /** `status.pending` of a job with waiting instances. */

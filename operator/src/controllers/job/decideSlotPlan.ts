@@ -25,6 +25,10 @@ export function slotPodOf(view: TaskView, uidHash: string): SlotPod {
     createdAtMs: view.createdAtMs,
     flaps: view.flaps,
     failures: view.failures,
+    mayStillRun:
+      view.state.state === 'LOST' &&
+      view.pod.status?.phase !== 'Failed' &&
+      view.pod.status?.phase !== 'Succeeded',
     ...(view.startedAtMs === undefined ? {} : { startedAtMs: view.startedAtMs }),
     ...(view.terminalAtMs === undefined ? {} : { terminalAtMs: view.terminalAtMs }),
   };

@@ -155,6 +155,16 @@ function demandOf<T extends JobObject>(
   };
 }
 
+/** Reasons a job passes through when all is well; every other one wants somebody to look. */
+const CALM_REASONS: ReadonlySet<string> = new Set([
+  'AllInstancesRunning',
+  'AllInstancesFinished',
+  'InstancesStarting',
+  'InstancesPending',
+  'Updating',
+  'Running',
+]);
+
 /** One event when the job's condition changes its reason; the message tells the figures. */
 function announce<T extends JobObject>(
   options: JobControllerOptions<T>,
@@ -163,7 +173,7 @@ function announce<T extends JobObject>(
 ): void {
   const before = object.status?.conditions?.find((one) => one.type === plan.condition.type);
   if (before?.reason === plan.condition.reason) return;
-  const type = plan.condition.status === 'False' ? 'Warning' : 'Normal';
+  const type = CALM_REASONS.has(plan.condition.reason) ? 'Normal' : 'Warning';
   options.recorder.event(object, type, plan.condition.reason, plan.condition.message);
 }
 

@@ -50,7 +50,7 @@ export function decideServiceJob(facts: ServiceJobFacts): JobPlan<Status> {
       facts.isoOf(facts.nowMs),
     ),
   };
-  const wakes = [common.slots.nextWakeMs, rolling.nextWakeMs].filter((ms) => ms !== undefined);
+  const wakes = [common.wakeAtMs, rolling.nextWakeMs].filter((ms) => ms !== undefined);
   return {
     status,
     kills: [...common.kills, ...restarts],
