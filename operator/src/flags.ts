@@ -19,6 +19,7 @@ export interface Flags {
   readonly audience: string;
   readonly offerTimeoutSeconds: number;
   readonly retentionSeconds: number;
+  readonly lostAfterSeconds: number;
   readonly logLevel: string;
 }
 
@@ -40,6 +41,7 @@ const OPTIONS = {
   audience: { type: 'string' },
   'offer-timeout-seconds': { type: 'string' },
   'retention-seconds': { type: 'string' },
+  'lost-after-seconds': { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean' },
 } as const;
@@ -62,6 +64,7 @@ export const USAGE = `usage: operator [flags]           run the operator
   --audience NAME               audience of bearer tokens (default mezzo)
   --offer-timeout-seconds N     offers nobody answers end after this (default 60)
   --retention-seconds N         how long a dead task's Pod keeps its name taken (default 120)
+  --lost-after-seconds N        tasks of a node not ready for longer are lost and replaced (default 300)
   --insecure-loopback           listen on 127.0.0.1 and take callers without credentials; for local clusters only
   --anonymous-principal NAME    principal of callers without credentials (with --insecure-loopback: local)
   --log-level LEVEL             trace, debug, info, warn, error (default $LOG_LEVEL or info)
@@ -86,6 +89,7 @@ export function parseFlags(
     metricsPort: numberOf(values['metrics-port'], 8081),
     offerTimeoutSeconds: numberOf(values['offer-timeout-seconds'], 60),
     retentionSeconds: numberOf(values['retention-seconds'], 120),
+    lostAfterSeconds: numberOf(values['lost-after-seconds'], 300),
   };
   const fault = faultOf(values, numbers, environment);
   if (fault !== undefined) return refuse(fault);
@@ -124,6 +128,7 @@ const RANGES = {
   // An offer that ends at once would be made again at once.
   'offer-timeout-seconds': { field: 'offerTimeoutSeconds', least: 1, most: 86_400 },
   'retention-seconds': { field: 'retentionSeconds', least: 0, most: 86_400 },
+  'lost-after-seconds': { field: 'lostAfterSeconds', least: 10, most: 86_400 },
 } as const;
 
 const LOG_LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];

@@ -105,6 +105,7 @@ function configOf(flags: Flags, identity: string): OperatorConfig {
     namespace: flags.namespace,
     offerTimeoutMs: flags.offerTimeoutSeconds * 1000,
     retentionMs: flags.retentionSeconds * 1000,
+    lostAfterMs: flags.lostAfterSeconds * 1000,
     frameworks: {
       defaultNamespace: flags.frameworkNamespace,
       forbiddenNamespaces: [flags.namespace, 'kube-system', 'kube-public', 'kube-node-lease'],

@@ -138,7 +138,13 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
   });
   const controllers = {
     ...jobControllers(options, { jobs, snapshot }),
-    agent: createAgentController({ world, kube, clock, snapshot }),
+    agent: createAgentController({
+      world,
+      kube,
+      clock,
+      snapshot,
+      lostAfterMs: config.lostAfterMs,
+    }),
     role: createRoleController({
       world,
       kube,

@@ -17,6 +17,8 @@ export interface OperatorConfig {
   readonly offerTimeoutMs: number;
   /** How long a dead Pod keeps its name taken. */
   readonly retentionMs: number;
+  /** Tasks of a node that is not ready for longer are lost and replaced. */
+  readonly lostAfterMs: number;
   /** How long a task waits before others may be preempted for it. */
   readonly preemptionDelayMs: number;
   /** After the server's history went backwards: nothing is killed for this long. */
@@ -35,6 +37,7 @@ export const DEFAULT_CONFIG: Omit<OperatorConfig, 'identity' | 'namespace' | 'fr
   safetyNetMs: 5_000,
   offerTimeoutMs: 60_000,
   retentionMs: 120_000,
+  lostAfterMs: 300_000,
   preemptionDelayMs: 1_000,
   quarantineMs: 300_000,
   watchStaleMs: 420_000,

@@ -13,12 +13,15 @@ import { type ConditionValue, isoTime, withCondition } from '../shared/condition
 import { writeStatus } from '../shared/statusWriter.ts';
 import { REVOCABLE_CPU, REVOCABLE_MEMORY } from '../task/taskView.ts';
 import type { World } from '../world.ts';
+import { declareLost, losable, notReadySinceMs } from './declareLost.ts';
 
 export interface AgentControllerOptions {
   readonly world: World;
   readonly kube: KubeApi;
   readonly clock: Clock;
   readonly snapshot: () => GatheredSnapshot;
+  /** Tasks of a node that has not been ready for this long are declared lost and replaced. */
+  readonly lostAfterMs: number;
 }
 
 /** How often the figures of an agent's status are brought up to date; they are no telemetry. */
@@ -34,6 +37,7 @@ export function createAgentController(options: AgentControllerOptions): {
       if (node === undefined) return { kind: 'awaitChange' };
       const agent = options.world.agents.get({ name }) ?? (await ensureAgent(options.kube, node));
       await publishRevocable(options, node, agent);
+      await loseTasks(options, node);
       await writeStatus<AgentObject>(
         options.kube,
         AGENTS,
@@ -43,6 +47,15 @@ export function createAgentController(options: AgentControllerOptions): {
       return { kind: 'requeueAfter', delayMs: REFRESH_MS };
     },
   };
+}
+
+async function loseTasks(options: AgentControllerOptions, node: Node): Promise<void> {
+  const sinceMs = notReadySinceMs(node);
+  const nowMs = options.clock.nowMs();
+  if (sinceMs === undefined || nowMs - sinceMs < options.lostAfterMs) return;
+  for (const pod of losable(options.world.pods.byIndex('node', node.metadata.name))) {
+    await declareLost(options.kube, pod, nowMs);
+  }
 }
 
 /** The Agent belongs to its Node and goes with it. */

@@ -195,8 +195,10 @@ function readySince(pod: Pod): number | undefined {
 }
 
 function terminalTime(pod: Pod, view: PodView): number {
+  const lostAtMs = timeOf(pod.metadata.annotations?.[ANNOTATION.lost]);
   return (
     view.finishedAtMs ??
+    lostAtMs ??
     view.deletionTimestampMs ??
     timeOf(pod.status?.startTime) ??
     timeOf(pod.metadata.creationTimestamp) ??
