@@ -62,8 +62,10 @@ const FAULTS = {
     clock.setTimer(forMs, heal);
     return `partition ${replica.name} (${how}) for ${forMs} ms`;
   },
-  outage: ({ rng, clock, replicas }) => {
+  /** Now and then the dead Pods are swept away meanwhile, before anybody of Mezzo saw them end. */
+  outage: ({ rng, clock, replicas, fleet }) => {
     const forMs = 1000 + rng.int(45_000);
+    if (rng.next() < 0.5) clock.setTimer(forMs - 1, () => fleet.sweepEndedPods());
     const heals = replicas.map((replica) => replica.partition('refused'));
     clock.setTimer(forMs, () => {
       for (const heal of heals) heal();

@@ -5,6 +5,7 @@ import { timestamp } from '../support/fakeApi/objectRules.ts';
 import type { FakeApiServer } from '../support/fakeApiServer.ts';
 import type { FakeClock } from '../support/fakeClock.ts';
 import { type Kubelets, tolerant } from './kubelet.ts';
+import { isTerminal } from './podFacts.ts';
 
 /** kube-controller-manager waits this long before it calls a silent node unknown. */
 const MONITOR_GRACE_MS = 40_000;
@@ -16,6 +17,8 @@ export interface FleetOptions {
   readonly clock: FakeClock;
   readonly rng: Rng;
   readonly kubelets: Kubelets;
+  /** Size of every node. */
+  readonly cpus: number;
 }
 
 /** The nodes and what kube-controller-manager does about them: unknown nodes, taints, Pods without a node. */
@@ -36,13 +39,14 @@ export class Fleet {
   addNode(): string {
     this.#made += 1;
     const name = `node-${this.#made}`;
-    const { clock, kubelets } = this.#options;
+    const { clock, kubelets, cpus } = this.#options;
+    const amounts = { cpu: String(cpus), memory: `${2 * cpus}Gi`, pods: '110' };
     kubelets.addNode({
       metadata: { name, labels: { 'kubernetes.io/hostname': name } },
       spec: {},
       status: {
-        capacity: { cpu: '4', memory: '8Gi', pods: '110' },
-        allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
+        capacity: amounts,
+        allocatable: amounts,
         conditions: [ready('True', clock.nowMs())],
       },
     });
@@ -101,6 +105,15 @@ export class Fleet {
       ),
     );
     tolerant(() => api.patch(NODES, { name }, 'merge', { spec: { taints } }, { by }));
+  }
+
+  /** Source: kube-controller-manager's pod garbage collector, terminated Pods. */
+  sweepEndedPods(): void {
+    const { api } = this.#options;
+    for (const pod of [...(api.all(PODS) as Iterable<Pod>)].filter(isTerminal)) {
+      const { name, namespace = '' } = pod.metadata;
+      tolerant(() => api.delete(PODS, { name, namespace }, { by: 'pod-gc' }));
+    }
   }
 
   /** Source: kube-controller-manager's pod garbage collector, orphaned Pods. */

@@ -42,7 +42,7 @@ export const PLANTS = {
   },
   noFinalizer: {
     bug: 'Pods are not held until their end is recorded',
-    caughtBy: ['finished', 'instance', 'convergence'],
+    caughtBy: ['finished'],
     wrap: (kube) =>
       onCreate(kube, PODS, (pod) => {
         const finalizers = (pod.metadata.finalizers ?? []).filter(

@@ -71,15 +71,12 @@ export class Replica {
       rng: stream('network'),
       conditions,
     });
-    const client = sabotage(new FakeKubeClient(api, identity, network), identity);
+    const onPodWrite = (): void => this.#podWriteSent();
+    const client = new FakeKubeClient(api, identity, network);
+    const watched = watchLease(client, { identity, clock, oracles, onPodWrite });
     const process = launch({
       identity,
-      kube: watchLease(client, {
-        identity,
-        clock,
-        oracles,
-        onPodWrite: () => this.#podWriteSent(),
-      }),
+      kube: sabotage(watched, identity),
       clock,
       rng: stream('operator'),
       ids: seededIds(stream('ids')),

@@ -13,7 +13,7 @@ import {
 import type { FakeApiServer } from '../support/fakeApiServer.ts';
 import type { FakeClock } from '../support/fakeClock.ts';
 import { tolerant } from './kubelet.ts';
-import { isMezzo } from './podFacts.ts';
+import { isMezzo, isTerminal } from './podFacts.ts';
 
 export const NAMESPACE = 'apps';
 /** The job that asks for more than its role's limit: half of it must stay pending. */
@@ -35,6 +35,8 @@ export interface WorkloadOptions {
   /** Until then users keep changing things. */
   readonly activeMs: number;
   readonly nodeNames: () => readonly string[];
+  /** Chance of a node to run a Pod of somebody else. */
+  readonly foreignShare: number;
   /** Without the kinds a controller under test does not know. */
   readonly only: 'services' | 'everything';
 }
@@ -49,7 +51,7 @@ export class Workload {
   }
 
   start(): void {
-    const { api, rng, only } = this.#options;
+    const { api, rng, only, foreignShare } = this.#options;
     const by = USER;
     api.create(NAMESPACES, { metadata: { name: NAMESPACE } }, { by });
     for (const path of ROLE_PATHS) this.#role(path);
@@ -70,7 +72,8 @@ export class Workload {
       for (let count = 0; count < adhocs; count += 1) this.#addAdhoc();
       if (rng.next() < 0.4) this.#addCron();
     }
-    for (const node of this.#options.nodeNames()) if (rng.next() < 0.5) this.#addForeign(node);
+    for (const node of this.#options.nodeNames())
+      if (rng.next() < foreignShare) this.#addForeign(node);
     this.#changeMindLater();
   }
 
@@ -223,7 +226,9 @@ export class Workload {
 
   #deletePod(): void {
     const { api, rng } = this.#options;
-    const pods = [...(api.all(PODS) as Iterable<Pod>)].filter(isMezzo);
+    const all = [...(api.all(PODS) as Iterable<Pod>)].filter(isMezzo);
+    const ended = all.filter(isTerminal);
+    const pods = rng.next() < 0.5 && ended.length > 0 ? ended : all;
     const pod = pods[rng.int(pods.length)];
     if (pod !== undefined) tolerant(() => api.delete(PODS, keyOf(pod), { by: USER }));
   }

@@ -1,5 +1,6 @@
 import { createSeededRng } from '../../operator/src/model/seededRng.ts';
 import type { KubeApi, KubeObject } from '../../operator/src/ports/kubeApi.ts';
+import type { Rng } from '../../operator/src/ports/rng.ts';
 import { PODS } from '../../operator/src/schema/kubeKinds.ts';
 import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
 import { ADHOC_JOBS, CRON_JOBS, SERVICE_JOBS } from '../../operator/src/schema/mezzoKinds.ts';
@@ -53,7 +54,8 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const history = new History(clock, keepsHistory);
   api.onCommit((commit) => history.record(commit.by, describeCommit(commit)));
   const kubelets = new Kubelets({ api, clock, rng: stream('kubelets') });
-  const fleet = new Fleet({ api, clock, rng: stream('fleet'), kubelets });
+  const { nodes, cpus, foreignShare } = drawFleet(plan);
+  const fleet = new Fleet({ api, clock, rng: stream('fleet'), kubelets, cpus });
   const oracles = new Oracles(api, clock, fleet.disruptedMs);
   const gc = stream('gc');
   // The collector works through its listener for as long as the server lives.
@@ -62,7 +64,6 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const weather = drawWeather(stream('weather'));
   const conditions = (): NetworkConditions =>
     clock.monotonicMs() < activeMs ? weather : FAIR_WEATHER;
-  const nodes = 3 + plan.int(3);
   for (let count = 0; count < nodes; count += 1) fleet.addNode();
   const workload = new Workload({
     api,
@@ -70,6 +71,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     rng: stream('workload'),
     activeMs,
     nodeNames: () => kubelets.nodeNames,
+    foreignShare,
     only,
   });
   workload.start();
@@ -104,6 +106,12 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     simulatedMs: clock.monotonicMs(),
     convergedAfterMs,
   };
+}
+
+/** Nodes of one run: a few large ones with room to spare, or small ones that fill up. All the work always fits. */
+function drawFleet(rng: Rng): { nodes: number; cpus: number; foreignShare: number } {
+  if (rng.next() < 0.3) return { nodes: 6, cpus: 1, foreignShare: 0 };
+  return { nodes: 3 + rng.int(3), cpus: 4, foreignShare: 0.5 };
 }
 
 /** Waits until nothing is missing at two checks in a row; what is missing at the limit is a violation. */
