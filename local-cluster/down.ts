@@ -1,4 +1,5 @@
 import { clusterDir } from './support/paths.ts';
+import { alone } from './up/alone.ts';
 import { endCluster } from './up/endCluster.ts';
 import { parseNameFlag } from './up/nameFlag.ts';
 import { UsageError } from './up/options.ts';
@@ -11,7 +12,8 @@ async function main(args: readonly string[]): Promise<void> {
     write('npm run down -- [--name NAME]   removes everything npm run up has made\n');
     return;
   }
-  const removed = await endCluster(clusterDir(name));
+  const dir = clusterDir(name);
+  const removed = await alone(dir, () => endCluster(dir));
   for (const line of removed) write(`${line}\n`);
   write(removed.length === 0 ? `"${name}" is not up; nothing to remove\n` : `"${name}" is gone\n`);
 }

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { kubectlFor } from './kubectl.ts';
 import { clusterDir } from './support/paths.ts';
+import { alone } from './up/alone.ts';
 import { bringUp } from './up/bringUp.ts';
 import { createConsole } from './up/console.ts';
 import { endCluster } from './up/endCluster.ts';
@@ -28,8 +30,19 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const dir = clusterDir(options.name);
-  if (!(await clearWay(options.name, dir))) return 0;
   const stop = interrupted();
+  const outcome = await alone(dir, () => start(options, dir, stop));
+  if (typeof outcome === 'number') return outcome;
+  return stayUntil(stop, outcome);
+}
+
+/** Resolves to an exit code, or to the cluster to stay with. */
+async function start(
+  options: UpOptions,
+  dir: string,
+  stop: Promise<void>,
+): Promise<number | ClusterState> {
+  if (!(await clearWay(options.name, dir))) return 0;
   const startedAt = Date.now();
   const started = await Promise.race([
     bringUp({ options, dir, console: createConsole(write) }),
@@ -43,8 +56,7 @@ async function main(args: readonly string[]): Promise<number> {
   const kubectl = await kubectlFor(started.kubeconfigPath);
   write(`\n${(await report(started, kubectl)).text}\n`);
   write(`up in ${((Date.now() - startedAt) / 1000).toFixed(1)} s. ${ending(options)}\n`);
-  if (options.detach) return 0;
-  return stayUntil(stop, started);
+  return options.detach ? 0 : started;
 }
 
 function ending({ detach, name }: UpOptions): string {
@@ -81,9 +93,14 @@ async function explainFailure(options: UpOptions, dir: string): Promise<'failed'
 
 async function stayUntil(stop: Promise<void>, state: ClusterState): Promise<number> {
   const changes = await streamChanges(state.kubeconfigPath, write);
-  await stop;
+  const gone = new AbortController();
+  const taken = setInterval(() => existsSync(state.dir) || gone.abort(), 1_000);
+  await Promise.race([stop, once(gone.signal, 'abort')]);
+  clearInterval(taken);
   changes.stop();
-  return finish(state.dir, 0);
+  if (!gone.signal.aborted) return finish(state.dir, 0);
+  write('taken down by npm run down\n');
+  return 0;
 }
 
 async function finish(dir: string, code: number): Promise<number> {

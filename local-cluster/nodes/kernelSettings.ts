@@ -24,8 +24,7 @@ interface Saved {
 }
 
 export async function saveKernelSettings(): Promise<void> {
-  const saved = await read();
-  if (saved !== undefined && (await anyClusterCgroup())) return;
+  if ((await read()) !== undefined) return; // noted before an earlier cluster of this boot
   const values: Record<string, string> = {};
   for (const name of SETTINGS) values[name] = await readFile(join('/proc/sys', name), 'utf8');
   await mkdir(cacheRoot(), { recursive: true });

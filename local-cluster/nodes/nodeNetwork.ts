@@ -44,6 +44,7 @@ const ipIn = (pid: number, ...args: readonly string[]): Promise<string> =>
 
 /** Makes the fabric and this machine's end of it, in the first free address range. */
 export async function createNodeNetwork(options: NodeNetworkOptions): Promise<NodeNetwork> {
+  await requireTools();
   const { pause } = await ensureAssets(['pause'], options.assets);
   const holder = await startProcess({
     name: 'fabric',
@@ -60,6 +61,22 @@ export async function createNodeNetwork(options: NodeNetworkOptions): Promise<No
   } catch (error) {
     await holder.kill('SIGKILL');
     throw error;
+  }
+}
+
+/** Both come with every Linux distribution, but not with every container image. */
+async function requireTools(): Promise<void> {
+  for (const [tool, flag] of [
+    ['ip', '-V'],
+    ['nsenter', '-V'],
+    ['unshare', '-V'],
+  ] as const) {
+    await exec(tool, [flag]).catch((error: unknown) => {
+      throw new Error(
+        'real nodes need ip, nsenter and unshare: install iproute2 and util-linux, or use --nodes fake:2',
+        { cause: error },
+      );
+    });
   }
 }
 

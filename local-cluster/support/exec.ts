@@ -60,7 +60,11 @@ export function tryExec(
       clearTimeout(killer);
       done();
     };
-    child.on('error', (error) => settle(() => reject(error)));
+    child.on('error', (error) =>
+      settle(() =>
+        reject(new Error(`${command} could not be started: ${error.message}`, { cause: error })),
+      ),
+    );
     child.on('close', (code) =>
       settle(() => resolvePromise({ code: code ?? 137, stdout, stderr })),
     );

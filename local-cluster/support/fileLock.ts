@@ -30,7 +30,7 @@ export async function withFileLock<T>(
     }
     if (Date.now() > deadline) {
       throw new Error(
-        `${path} is still held by process ${holder ?? '?'}; end it or delete the file`,
+        `process ${holder ?? '?'} is at work and holds ${path}; wait for it, or end it`,
       );
     }
     await sleep(POLL_MS);
