@@ -8,6 +8,7 @@ import { writeNodeRootfs } from '../../images/build.ts';
 import { unpackDebian } from '../../local-cluster/assets/debian.ts';
 import { ensureAssets } from '../../local-cluster/assets/ensure.ts';
 import { buildImage } from '../../local-cluster/images/buildImage.ts';
+import { killCgroup } from '../../local-cluster/nodes/cgroups.ts';
 import { exec } from '../../local-cluster/support/exec.ts';
 import { withFileLock } from '../../local-cluster/support/fileLock.ts';
 import { type ManagedProcess, startProcess } from '../../local-cluster/support/managedProcess.ts';
@@ -22,6 +23,7 @@ export interface DockerEngine {
 
 const PACKAGES = ['docker.io', 'containerd', 'runc', 'libdevmapper1.02.1'] as const;
 const SYSTEM_SOCKET = '/var/run/docker.sock';
+const CGROUP = `/mezzo-docker-${process.pid}`;
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 const BASE = 'mezzo.local/node:24';
 const BUILD_BASE = 'mezzo.local/node-build:24';
@@ -53,7 +55,11 @@ export async function startEngine(scratch: string): Promise<DockerEngine> {
     // Otherwise it asks for the bridge network's gateway, and there is no bridge.
     TESTCONTAINERS_HOST_OVERRIDE: '127.0.0.1',
   };
-  return { env, stop: () => dockerd.stop(20_000) };
+  const stop = async (): Promise<void> => {
+    await dockerd.stop(20_000);
+    await killCgroup(CGROUP);
+  };
+  return { env, stop };
 }
 
 function startDockerd(tree: string, socket: string, scratch: string): Promise<ManagedProcess> {
@@ -77,7 +83,7 @@ function startDockerd(tree: string, socket: string, scratch: string): Promise<Ma
       '--bridge=none',
       '--iptables=false',
       '--ip6tables=false',
-      `--cgroup-parent=/mezzo-docker-${process.pid}`,
+      `--cgroup-parent=${CGROUP}`,
     ],
   });
 }
