@@ -96,6 +96,7 @@ class OperatorProcess implements Operator {
       rng,
       log,
       metrics: options.metrics,
+      silentLimitMs: config.watchSilentMs,
       onHistoryWentBackwards: (kind) => this.#quarantine(kind),
     });
     this.#election = new LeaderElection({

@@ -23,6 +23,8 @@ export interface OperatorConfig {
   readonly preemptionDelayMs: number;
   /** After the server's history went backwards: nothing is killed for this long. */
   readonly quarantineMs: number;
+  /** A watch without news for this long is started again; the server sends a bookmark about once a minute. */
+  readonly watchSilentMs: number;
   /** A watch without news for longer makes the process unfit to lead. */
   readonly watchStaleMs: number;
   readonly frameworks: Omit<FrameworkHubConfig, 'epoch'>;
@@ -40,5 +42,6 @@ export const DEFAULT_CONFIG: Omit<OperatorConfig, 'identity' | 'namespace' | 'fr
   lostAfterMs: 300_000,
   preemptionDelayMs: 1_000,
   quarantineMs: 300_000,
-  watchStaleMs: 420_000,
+  watchSilentMs: 150_000,
+  watchStaleMs: 210_000,
 };

@@ -14,6 +14,8 @@ import { toOperatorError } from './errors.ts';
 import { Reflector } from './reflector.ts';
 
 export interface WatchesOptions {
+  /** A watch that brings nothing, not even a bookmark, for this long is cut and everything listed again. */
+  readonly silentLimitMs: number;
   readonly api: KubeApi;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -108,6 +110,7 @@ export class Watches {
       clock,
       rng,
       log: log.child({ kind: ref.kind }),
+      silentLimitMs: this.#options.silentLimitMs,
       onHistoryWentBackwards: () => this.#options.onHistoryWentBackwards(ref.kind),
     });
   }
