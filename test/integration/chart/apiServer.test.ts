@@ -34,6 +34,12 @@ interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly spec?: ManifestSpec;
+}
+
+interface ManifestSpec {
+  readonly template?: { readonly spec: object };
+  readonly containers?: readonly object[];
 }
 
 let cluster: TestCluster;
@@ -48,7 +54,11 @@ const toYaml = (objects: readonly object[]): string =>
 
 async function render(...args: string[]): Promise<readonly Manifest[]> {
   const text = await exec(binaries.helm, [
-    ...['template', 'mezzo', CHART, '--namespace', NAMESPACE, '--kube-version=1.36.0'],
+    'template',
+    'mezzo',
+    CHART,
+    `--namespace=${NAMESPACE}`,
+    '--kube-version=1.36.0',
     ...args,
   ]);
   return (loadAll(text) as (Manifest | null)[]).filter((manifest) => manifest !== null);
@@ -131,6 +141,35 @@ describe('manifests', () => {
   }, 120_000);
 });
 
+describe('Pod security', () => {
+  test('all Pods but the agent meet the level "restricted"; the agent needs its mounts', async () => {
+    await cluster.kubectl(['create', 'ns', 'strict']);
+    const level = 'pod-security.kubernetes.io/enforce=restricted';
+    await cluster.kubectl(['label', 'ns', 'strict', level]);
+    await eventually(() => cluster.kubectl(['get', 'sa', 'default', '-n', 'strict']));
+    const verdicts: Record<string, string> = {};
+    for (const manifest of manifests.filter(({ spec }) => podSpecOf(spec) !== undefined)) {
+      const spec = { ...podSpecOf(manifest.spec), serviceAccountName: 'default' };
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'probe' }, spec };
+      const create = ['--kubeconfig', cluster.kubeconfigPath, 'create', '-n', 'strict'];
+      const dryRun = [...create, '--dry-run=server', '-f', '-'];
+      const result = await tryExec(binaries.kubectl, dryRun, { input: JSON.stringify(pod) });
+      verdicts[manifest.metadata.name] = result.code === 0 ? 'accepted' : result.stderr;
+    }
+    expect(verdicts).toEqual({
+      'mezzo-operator': 'accepted',
+      'mezzo-test': 'accepted',
+      'mezzo-uninstall': 'accepted',
+      'mezzo-agent': expect.stringMatching(/restricted volume types \(volumes "proc", "sys"/),
+    });
+  }, 60_000);
+});
+
+/** The Pod spec of a Pod, a Deployment, a DaemonSet or a Job. */
+function podSpecOf(spec: ManifestSpec | undefined): object | undefined {
+  return spec?.template?.spec ?? (spec?.containers === undefined ? undefined : spec);
+}
+
 async function publishedSchemas(): Promise<string> {
   const openApi = JSON.parse(await cluster.kubectl(['get', '--raw', '/openapi/v2'])) as OpenApi;
   const folder = join(scratch, 'schemas');
@@ -181,7 +220,12 @@ describe('RBAC', () => {
   ])('%s %s %s %s (namespace %s)', async (user, verdict, verb, resource, namespace) => {
     const [kind = '', subresource] = resource.split('/');
     const answer = await tryExec(binaries.kubectl, [
-      ...['--kubeconfig', cluster.kubeconfigPath, 'auth', 'can-i', verb, kind, `--as=${user}`],
+      `--kubeconfig=${cluster.kubeconfigPath}`,
+      'auth',
+      'can-i',
+      verb,
+      kind,
+      `--as=${user}`,
       ...(subresource === undefined ? [] : [`--subresource=${subresource}`]),
       ...(namespace === undefined ? [] : [`--namespace=${namespace}`]),
     ]);
@@ -229,7 +273,8 @@ describe("the fence around the operator's account", () => {
   };
 
   const asOperator = (...args: string[]): readonly string[] => [
-    ...['--kubeconfig', cluster.kubeconfigPath, `--as=${OPERATOR}`],
+    `--kubeconfig=${cluster.kubeconfigPath}`,
+    `--as=${OPERATOR}`,
     ...args,
   ];
   const create = (text: string) =>
