@@ -21,6 +21,13 @@ interface WireEvent {
   readonly error?: { readonly message: string };
 }
 
+export interface MesosHttpClientOptions {
+  readonly failoverTimeoutSeconds: number;
+  readonly role?: string;
+  /** Whole value of the Authorization header. */
+  readonly authorization?: string;
+}
+
 /** A task once the agent of its offer is known. */
 export type PlannedTask = (agent: string) => object;
 
@@ -36,14 +43,14 @@ export class MesosHttpClient {
   acknowledges = true;
   /** The master ended the stream, in order or not. */
   ended = false;
-  readonly #failoverTimeoutSeconds: number;
+  readonly #options: MesosHttpClientOptions;
   #streamId = '';
   #planned: PlannedTask[] = [];
   #abort = new AbortController();
 
-  constructor(url: string, options: { readonly failoverTimeoutSeconds: number }) {
+  constructor(url: string, options: MesosHttpClientOptions) {
     this.url = url;
-    this.#failoverTimeoutSeconds = options.failoverTimeoutSeconds;
+    this.#options = options;
   }
 
   /** Resolves with the SUBSCRIBED event; the stream is read on from there. */
@@ -55,7 +62,7 @@ export class MesosHttpClient {
     const response = await fetch(`${this.url}/api/v1/scheduler`, {
       method: 'POST',
       signal: this.#abort.signal,
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...this.#credentials() },
       body: JSON.stringify({
         type: 'SUBSCRIBE',
         ...known,
@@ -63,7 +70,8 @@ export class MesosHttpClient {
           framework_info: {
             user: 'root',
             name: 'plain',
-            failover_timeout: this.#failoverTimeoutSeconds,
+            failover_timeout: this.#options.failoverTimeoutSeconds,
+            ...(this.#options.role === undefined ? {} : { role: this.#options.role }),
             ...(this.id === undefined ? {} : { id }),
           },
         },
@@ -89,7 +97,11 @@ export class MesosHttpClient {
   async call(type: string, body?: object): Promise<void> {
     const response = await fetch(`${this.url}/api/v1/scheduler`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'mesos-stream-id': this.#streamId },
+      headers: {
+        'content-type': 'application/json',
+        'mesos-stream-id': this.#streamId,
+        ...this.#credentials(),
+      },
       body: JSON.stringify({
         type,
         framework_id: { value: this.id },
@@ -98,6 +110,11 @@ export class MesosHttpClient {
     });
     if (response.status !== 202)
       throw new Error(`${type}: ${response.status} ${await response.text()}`);
+  }
+
+  #credentials(): { readonly authorization?: string } {
+    const { authorization } = this.#options;
+    return authorization === undefined ? {} : { authorization };
   }
 
   close(): void {

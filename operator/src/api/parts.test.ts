@@ -149,6 +149,11 @@ describe('token review', () => {
 
   test.each([
     ['not authenticated', { authenticated: false }],
+    ['what a real API server says of garbage', { user: {}, error: 'invalid bearer token' }],
+    [
+      'a user without a name',
+      { authenticated: true, audiences: ['mezzo'], user: { username: '' } },
+    ],
     ['no user', { authenticated: true, audiences: ['mezzo'] }],
     ['another audience', { authenticated: true, audiences: ['https://kubernetes'], user }],
     ['no audience told: the server ignored ours', { authenticated: true, user }],

@@ -17,7 +17,8 @@ const ReviewStatus = z.object({
   audiences: z.array(z.string()).optional(),
   user: z
     .object({
-      username: z.string().min(1),
+      // A token that is refused has a user without a name.
+      username: z.string().optional(),
       uid: z.string().optional(),
       groups: z.array(z.string()).optional(),
       extra: z.record(z.string(), z.array(z.string())).optional(),
@@ -71,7 +72,8 @@ async function review(token: string, options: TokenReviewOptions): Promise<AuthO
 
 function verdictOf(status: z.infer<typeof ReviewStatus>, audience: string): AuthOutcome {
   const { user } = status;
-  if (status.authenticated !== true || user === undefined) return rejected(audience);
+  if (status.authenticated !== true || user?.username === undefined || user.username === '')
+    return rejected(audience);
   if (status.audiences?.includes(audience) !== true) return rejected(audience);
   return {
     kind: 'principal',
