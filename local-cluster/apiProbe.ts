@@ -20,7 +20,16 @@ export interface ApiAnswer {
   readonly body: string;
 }
 
-const TIMEOUT_MS = 5_000;
+/** Access as the administrator of a control plane that was started here. */
+export function adminAccess(cluster: {
+  readonly url: string;
+  readonly pki: { readonly authority: KeyAndCertificate; readonly admin: KeyAndCertificate };
+}): ApiAccess {
+  const { authority, admin } = cluster.pki;
+  return { url: cluster.url, authority: authority.certificate, credentials: admin };
+}
+
+const TIMEOUT_MS = 30_000;
 
 /** One call to the API server; resolves to status and body, rejects when there is no answer. */
 export function apiCall(access: ApiAccess, call: ApiCall): Promise<ApiAnswer> {

@@ -20,6 +20,10 @@ export async function kubectlFor(kubeconfigPath: string, assets?: AssetOptions):
 }
 
 /** Applies YAML or JSON text on the server side. */
-export function applyText(kubectl: Kubectl, text: string): Promise<string> {
-  return kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], text);
+export function applyText(
+  kubectl: Kubectl,
+  text: string,
+  flags: readonly string[] = [],
+): Promise<string> {
+  return kubectl(['apply', '--server-side', '--force-conflicts', ...flags, '-f', '-'], text);
 }

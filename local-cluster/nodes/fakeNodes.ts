@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { apiCall, createAll } from '../apiProbe.ts';
+import { adminAccess, apiCall, createAll } from '../apiProbe.ts';
 import { ensureAssets } from '../assets/ensure.ts';
 import type { AssetOptions } from '../assets/types.ts';
 import type { ControlPlane } from '../controlPlane.ts';
@@ -51,8 +51,7 @@ export async function startFakeNodes(
     lifetime: cluster.lifetime,
   });
   const names = Array.from({ length: count }, (_, index) => `mezzo-fake-${index + 1}`);
-  const { url, pki } = cluster;
-  const access = { url, authority: pki.authority.certificate, credentials: pki.admin };
+  const access = adminAccess(cluster);
   try {
     const nodes = names.map((name, index) => node(name, index, allocatable));
     await createAll(access, '/api/v1/nodes', nodes);
@@ -66,13 +65,13 @@ export async function startFakeNodes(
     };
     await waitFor('fake nodes', ready, {
       timeoutMs: READY_TIMEOUT_MS,
-      pollMs: 300,
+      pollMs: Math.max(300, count), // the answer is some kilobytes per node
       giveUp: () => child.ended() && 'kwok ended',
     });
   } catch (error) {
-    const why = new Error(await describeEnd(child), { cause: error });
+    const ended = child.ended() === undefined ? undefined : await describeEnd(child);
     await child.stop();
-    throw why;
+    throw ended === undefined ? error : new Error(ended, { cause: error });
   }
   return { names, stop: () => child.stop() };
 }

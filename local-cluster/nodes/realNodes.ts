@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { adminAccess, apiCall } from '../apiProbe.ts';
 import { ensureAssets } from '../assets/ensure.ts';
 import type { AssetOptions } from '../assets/types.ts';
 import type { ControlPlane } from '../controlPlane.ts';
 import { baseImages } from '../images/baseImages.ts';
-import { applyText, type Kubectl, kubectlFor } from '../kubectl.ts';
 import { describeEnd, type ManagedProcess } from '../support/managedProcess.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { createCgroup, enterCgroup, killCgroup } from './cgroups.ts';
@@ -74,7 +74,6 @@ export async function startRealNodes(
   }
   const binaries = await ensureAssets(BINARIES, options.assets);
   const images = await baseImages(options.assets);
-  const kubectl = await kubectlFor(cluster.kubeconfigPath, options.assets);
   const cgroup = clusterCgroup(cluster.dir);
   const stop = async () => {
     await killCgroup(cgroup.nodes);
@@ -86,12 +85,12 @@ export async function startRealNodes(
     await saveKernelSettings();
     await recordOwner(cluster.dir, cluster.lifetime);
     await createCgroup(cgroup.daemons);
-    await publishApiServer(kubectl, cluster);
+    await publishApiServer(cluster);
     const indexes = Array.from({ length: count }, (_, index) => index + 1);
     const nodes = await Promise.all(
       indexes.map((index) => startNode({ cluster, network, binaries, images, index, count })),
     );
-    await awaitReady(kubectl, nodes);
+    await awaitReady(cluster, nodes);
     const importImage = async (tarPath: string) => {
       await Promise.all(nodes.map(({ node }) => node.importImage(tarPath)));
     };
@@ -183,7 +182,7 @@ function nodeLabels(index: number): Record<string, string> {
 }
 
 /** Gives the Service `kubernetes` its endpoint, which the API server is told not to keep. */
-async function publishApiServer(kubectl: Kubectl, cluster: ControlPlane): Promise<void> {
+async function publishApiServer(cluster: ControlPlane): Promise<void> {
   const slice = {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
@@ -196,7 +195,11 @@ async function publishApiServer(kubectl: Kubectl, cluster: ControlPlane): Promis
     endpoints: [{ addresses: [cluster.advertiseAddress], conditions: { ready: true } }],
     ports: [{ name: 'https', port: cluster.port, protocol: 'TCP' }],
   };
-  await applyText(kubectl, JSON.stringify(slice));
+  const path = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices';
+  const call = { method: 'POST', path, body: JSON.stringify(slice) } as const;
+  const answer = await apiCall(adminAccess(cluster), call);
+  const made = answer.status === 201 || answer.status === 409;
+  if (!made) throw new Error(`POST ${path} answered ${answer.status}: ${answer.body}`);
 }
 
 interface NodeList {
@@ -206,12 +209,13 @@ interface NodeList {
   }[];
 }
 
-async function awaitReady(kubectl: Kubectl, started: readonly StartedNode[]): Promise<void> {
+async function awaitReady(cluster: ControlPlane, started: readonly StartedNode[]): Promise<void> {
   const dead = () =>
     started.flatMap(({ daemons }) => daemons()).find((child) => child.ended() !== undefined);
   const names = new Set(started.map(({ node }) => node.name));
   const ready = async () => {
-    const list = JSON.parse(await kubectl(['get', 'nodes', '-o', 'json'])) as NodeList;
+    const answer = await apiCall(adminAccess(cluster), { path: '/api/v1/nodes' });
+    const list = JSON.parse(answer.body) as NodeList;
     const waiting = list.items
       .filter(({ metadata }) => names.has(metadata.name))
       .map((item) => item.status.conditions?.find(({ type }) => type === 'Ready'))
@@ -221,7 +225,7 @@ async function awaitReady(kubectl: Kubectl, started: readonly StartedNode[]): Pr
   };
   await waitFor('nodes to be Ready', ready, {
     timeoutMs: READY_TIMEOUT_MS,
-    pollMs: 300,
+    pollMs: 200,
     giveUp: () => dead() && 'a daemon of a node ended',
   }).catch(async (error: unknown) => {
     const ended = dead();

@@ -12,7 +12,12 @@ import type { Lifetime } from '../support/managedProcess.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { applyCrds, applyExamples } from './apply.ts';
 import type { Console } from './console.ts';
-import { startAgents, startFramework, startOperator } from './hostProcesses.ts';
+import {
+  type OperatorEndpoints,
+  startAgents,
+  startFramework,
+  startOperator,
+} from './hostProcesses.ts';
 import { notRunningYet, readWorkload } from './jobTable.ts';
 import type { UpOptions } from './options.ts';
 import { type ClusterState, writeState } from './state.ts';
@@ -40,15 +45,11 @@ export async function bringUp(input: BringUpInput): Promise<ClusterState> {
   const { options, dir, console } = input;
   const lifetime: Lifetime = options.detach ? 'detached' : 'parent';
   const assets: AssetOptions = { from: options.assetsFrom, log: console.note };
-  const { state, kubectl, nodes } = options.useCurrent
-    ? await useCurrentContext(input, assets)
+  const { state, kubectl, nodes, operator } = options.useCurrent
+    ? await useCurrentContext(input, lifetime, assets)
     : await makeCluster(input, lifetime, assets);
-  if (options.onlyCluster) return state;
+  if (operator === undefined) return state;
   const { kubeconfigPath } = state;
-  if (options.useCurrent) await console.step('installing the CRDs', () => applyCrds(kubectl));
-  const operator = await console.step('starting the operator', () =>
-    startOperator({ dir, kubeconfigPath, lifetime }),
-  );
   const { schedulerUrl, metricsUrl } = operator;
   const full: ClusterState = { ...state, schedulerUrl, metricsUrl };
   await writeState(full);
@@ -72,10 +73,21 @@ export async function bringUp(input: BringUpInput): Promise<ClusterState> {
   return full;
 }
 
+/** Installs the CRDs and starts the operator, which does not wait for nodes. */
+async function install(
+  kubectl: Kubectl,
+  { dir, kubeconfigPath }: ClusterState,
+  lifetime: Lifetime,
+): Promise<OperatorEndpoints> {
+  await applyCrds(kubectl);
+  return startOperator({ dir, kubeconfigPath, lifetime });
+}
+
 interface Cluster {
   readonly state: ClusterState;
   readonly kubectl: Kubectl;
   readonly nodes: readonly RealNode[];
+  readonly operator: OperatorEndpoints | undefined;
 }
 
 async function makeCluster(
@@ -103,14 +115,15 @@ async function makeCluster(
   };
   await writeState(state);
   const kubectl = await kubectlFor(cluster.kubeconfigPath, assets);
-  const title = `${count} ${kind} node${count === 1 ? '' : 's'}${options.onlyCluster ? '' : ' and the CRDs'}`;
-  const [nodes] = await console.step(title, () =>
+  const rest = options.onlyCluster ? '' : ', the CRDs and the operator';
+  const title = `${count} ${kind} node${count === 1 ? '' : 's'}${rest}`;
+  const [nodes, operator] = await console.step(title, () =>
     Promise.all([
       startNodes(cluster, options.nodes, assets),
-      options.onlyCluster ? undefined : applyCrds(kubectl),
+      options.onlyCluster ? undefined : install(kubectl, state, lifetime),
     ]),
   );
-  return { state, kubectl, nodes };
+  return { state, kubectl, nodes, operator };
 }
 
 async function startNodes(
@@ -123,38 +136,46 @@ async function startNodes(
   return [];
 }
 
-/** Freezes the current context into a kubeconfig of our own, so that a later switch changes nothing here. */
+/** Uses the cluster that kubectl would use now. */
 async function useCurrentContext(
   { options, dir, console }: BringUpInput,
+  lifetime: Lifetime,
   assets: AssetOptions,
 ): Promise<Cluster> {
-  return console.step("the kubeconfig's current context", async () => {
-    const { kubectl: binary } = await ensureAssets(['kubectl'], assets);
-    const view = ['config', 'view', '--minify', '--flatten', '--raw'];
-    const text = await exec(binary, view).catch((error: unknown) => {
-      throw new Error('there is no current context; choose one: kubectl config use-context NAME', {
-        cause: error,
-      });
+  const { kubeconfigPath, apiUrl } = await console.step("the kubeconfig's current context", () =>
+    freezeCurrentContext(dir, assets),
+  );
+  const kubectl = await kubectlFor(kubeconfigPath, assets);
+  const startedAt = new Date().toISOString();
+  const { name } = options;
+  const where = { kubeconfigPath, apiUrl, nodes: 'its own', foreign: true };
+  const state: ClusterState = { name, dir, startedAt, ...where };
+  await writeState(state);
+  const operator = await console.step('the CRDs and the operator', () =>
+    install(kubectl, state, lifetime),
+  );
+  return { state, kubectl, nodes: [], operator };
+}
+
+/** Copies the current context into a kubeconfig of our own, so that a later switch changes nothing here. */
+async function freezeCurrentContext(
+  dir: string,
+  assets: AssetOptions,
+): Promise<{ kubeconfigPath: string; apiUrl: string }> {
+  const { kubectl: binary } = await ensureAssets(['kubectl'], assets);
+  const view = ['config', 'view', '--minify', '--flatten', '--raw'];
+  const text = await exec(binary, view).catch((error: unknown) => {
+    throw new Error('there is no current context; choose one: kubectl config use-context NAME', {
+      cause: error,
     });
-    await mkdir(dir, { recursive: true });
-    const kubeconfigPath = join(dir, 'kubeconfig');
-    await writeFile(kubeconfigPath, text, { mode: 0o600 });
-    const kubectl = await kubectlFor(kubeconfigPath, assets);
-    const server = ['config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}'];
-    const apiUrl = await kubectl(server);
-    await kubectl(['version', '--request-timeout=10s']);
-    const state: ClusterState = {
-      name: options.name,
-      dir,
-      startedAt: new Date().toISOString(),
-      kubeconfigPath,
-      apiUrl,
-      nodes: 'its own',
-      foreign: true,
-    };
-    await writeState(state);
-    return { state, kubectl, nodes: [] };
   });
+  await mkdir(dir, { recursive: true });
+  const kubeconfigPath = join(dir, 'kubeconfig');
+  await writeFile(kubeconfigPath, text, { mode: 0o600 });
+  const kubectl = await kubectlFor(kubeconfigPath, assets);
+  await kubectl(['version', '--request-timeout=10s']);
+  const server = ['config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}'];
+  return { kubeconfigPath, apiUrl: await kubectl(server) };
 }
 
 async function awaitRunning(kubectl: Kubectl, deadLog: () => string | undefined): Promise<void> {
@@ -169,7 +190,7 @@ async function awaitRunning(kubectl: Kubectl, deadLog: () => string | undefined)
   };
   await waitFor('tasks to be RUNNING', running, {
     timeoutMs: RUNNING_TIMEOUT_MS,
-    pollMs: 500,
+    pollMs: 1_000,
     giveUp: () => deadLog() && `a process ended; see ${deadLog()}`,
   });
 }

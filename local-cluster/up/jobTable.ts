@@ -45,14 +45,16 @@ export interface Workload {
 
 const KINDS = 'servicejobs.mezzo.dev,cronjobs.mezzo.dev,adhocjobs.mezzo.dev,frameworks.mezzo.dev';
 
+type Listed = JobObject | (PodObject & { readonly kind: 'Pod' });
+
 export async function readWorkload(kubectl: Kubectl): Promise<Workload> {
-  const list = async <T>(args: readonly string[]): Promise<readonly T[]> =>
-    (JSON.parse(await kubectl(['get', ...args, '-A', '-o', 'json'])) as { items: T[] }).items;
-  const [jobs, pods] = await Promise.all([
-    list<JobObject>([KINDS]),
-    list<PodObject>(['pods', '-l', 'mezzo.dev/framework']),
-  ]);
-  return { jobs, pods };
+  const text = await kubectl(['get', `${KINDS},pods`, '-A', '-o', 'json']);
+  const { items } = JSON.parse(text) as { items: readonly Listed[] };
+  const jobs = items.filter((item): item is JobObject => item.kind !== 'Pod');
+  const pods = items.filter((item): item is PodObject & { kind: 'Pod' } => item.kind === 'Pod');
+  const isTask = ({ metadata }: PodObject) =>
+    metadata.labels?.['mezzo.dev/framework'] !== undefined;
+  return { jobs, pods: pods.filter(isTask) };
 }
 
 /** A Pod's state in the words of the task life cycle. */
