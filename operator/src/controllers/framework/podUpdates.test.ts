@@ -13,6 +13,8 @@ interface PodFacts {
   /** Time the deletion was asked for. */
   readonly killedAt?: string;
   readonly annotations?: { readonly [key: string]: string };
+  /** Reason of the DisruptionTarget condition. */
+  readonly disruption?: string;
 }
 
 function podWith({
@@ -22,6 +24,7 @@ function podWith({
   message,
   killedAt,
   annotations,
+  disruption,
 }: PodFacts): Pod {
   return {
     metadata: {
@@ -41,6 +44,9 @@ function podWith({
       ...(reason === undefined ? {} : { reason }),
       ...(message === undefined ? {} : { message }),
       ...(state === undefined ? {} : { containerStatuses: [{ name: 'task', state }] }),
+      ...(disruption === undefined
+        ? {}
+        : { conditions: [{ type: 'DisruptionTarget', status: 'True', reason: disruption }] }),
     },
   };
 }
@@ -192,6 +198,17 @@ describe('how a task ended', () => {
     expect(last).toMatchObject({ step: 'ended', state, message: expect.stringContaining(message) });
     expect(last?.reason).toBe(reason);
   });
+});
+
+test.each([
+  ['DeletionByPodGC', 'TASK_GONE', 'REASON_AGENT_REMOVED'],
+  ['DeletionByTaintManager', 'TASK_GONE', 'REASON_AGENT_REMOVED'],
+  ['PreemptionByScheduler', 'TASK_GONE', 'REASON_CONTAINER_PREEMPTED'],
+  ['EvictionByEvictionAPI', 'TASK_KILLED', 'REASON_AGENT_DRAINING'],
+  ['SomethingNew', 'TASK_KILLED', undefined],
+] as const)('a Pod that Kubernetes ended by %s is %s', (disruption, state, reason) => {
+  const ending = updatesOf(podWith({ phase: 'Failed', killedAt: AT, disruption }), false).at(-1);
+  expect([ending?.state, ending?.reason]).toEqual([state, reason]);
 });
 
 test('frameworks that are not partition-aware know one kind of loss', () => {

@@ -115,7 +115,7 @@ function endingOf(pod: Pod, state: ContainerState | undefined, gone: boolean): E
         message: 'Command exited with status 0',
       };
     case 'KILLED':
-      return killedEnding(annotations);
+      return disruption(pod) ?? killedEnding(annotations);
     case 'FAILED':
     case 'LOST':
       if (annotations[ANNOTATION.lost] !== undefined && pod.status?.phase !== 'Failed')
@@ -126,7 +126,7 @@ function endingOf(pod: Pod, state: ContainerState | undefined, gone: boolean): E
       );
     default:
       if (!gone) return undefined;
-      if (view.deleting) return killedEnding(annotations);
+      if (view.deleting) return disruption(pod) ?? killedEnding(annotations);
       return lost('TASK_GONE', 'REASON_AGENT_REMOVED', 'the Pod was removed before it ended');
   }
 }
@@ -136,6 +136,24 @@ function killRequestedMs(pod: Pod): number | undefined {
   const deadlineMs = timeOf(pod.metadata.deletionTimestamp);
   if (deadlineMs === undefined) return undefined;
   return deadlineMs - (pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
+}
+
+/** Who else but its framework ends a Pod. Source: Kubernetes `DisruptionTarget` condition, KEP-3329. */
+const DISRUPTIONS: { readonly [reason: string]: { state: MesosTaskState; reason: MesosReason } } = {
+  DeletionByPodGC: { state: 'TASK_GONE', reason: 'REASON_AGENT_REMOVED' },
+  DeletionByTaintManager: { state: 'TASK_GONE', reason: 'REASON_AGENT_REMOVED' },
+  PreemptionByScheduler: { state: 'TASK_GONE', reason: 'REASON_CONTAINER_PREEMPTED' },
+  EvictionByEvictionAPI: { state: 'TASK_KILLED', reason: 'REASON_AGENT_DRAINING' },
+};
+
+function disruption(pod: Pod): Ending | undefined {
+  const condition = pod.status?.conditions?.find(
+    (one) => one.type === 'DisruptionTarget' && one.status === 'True',
+  );
+  const reason = condition?.reason ?? '';
+  const known = Object.hasOwn(DISRUPTIONS, reason) ? DISRUPTIONS[reason] : undefined;
+  if (known === undefined) return undefined;
+  return { ...known, source: 'SOURCE_MASTER', message: condition?.message ?? reason };
 }
 
 function killedEnding(annotations: { readonly [key: string]: string }): Ending {
