@@ -80,6 +80,13 @@ describe('FakeClock', () => {
     expect(clock.monotonicMs()).toBe(10);
   });
 
+  test('a loop that waits for nothing is an error, not a hang', async () => {
+    const clock = new FakeClock();
+    const again = (): void => void clock.setTimer(0, again);
+    again();
+    await expect(clock.advance(1)).rejects.toThrow('time stands still');
+  });
+
   test('fires 100,000 timers in less than two seconds of processor time', async () => {
     const clock = new FakeClock();
     const count = 100_000;
@@ -110,6 +117,22 @@ describe('ProcessClock', () => {
     expect(firedAt).toBe(80);
     expect(fast.monotonicMs()).toBe(250);
     expect(fast.nowMs()).toBe(257);
+  });
+
+  test('a process waits whole milliseconds, so a wait for its own clock ends', async () => {
+    const world = new FakeClock();
+    await world.advance(33_310);
+    const clock = world.forProcess({ rate: 0.977 });
+    await world.advance(1234.567);
+    const untilMs = clock.monotonicMs() + 1e-12;
+    let looks = 0;
+    const look = (): void => {
+      looks += 1;
+      if (clock.monotonicMs() <= untilMs) clock.setTimer(untilMs - clock.monotonicMs(), look);
+    };
+    look();
+    await world.advance(10);
+    expect(looks).toBe(2);
   });
 
   test('a paused process wakes late and then sees all due timers in order', async () => {

@@ -10,6 +10,9 @@ const turn = (): Promise<void> => new Promise((resolve) => realSetImmediate(reso
 /** Where simulated time starts unless told otherwise: 2026-01-01T00:00:00Z, a Thursday. */
 export const SIMULATION_START_MS = Date.UTC(2026, 0, 1);
 
+/** More timers than this in one instant are a loop that waits for nothing. */
+const MOST_AT_ONCE = 100_000;
+
 export interface FakeClockOptions {
   /** Wall clock at the start, ms since the epoch. */
   readonly startMs?: number;
@@ -93,6 +96,7 @@ export class FakeClock implements Clock {
     if (this.#running)
       throw new Error('FakeClock: advance and runUntil cannot run inside each other');
     this.#running = true;
+    let firedNow = 0;
     try {
       await turn();
       for (;;) {
@@ -100,8 +104,15 @@ export class FakeClock implements Clock {
         const next = this.#timers.peek();
         if (next === undefined || next.atMs > untilMs) break;
         this.#timers.pop();
-        if (next.atMs > this.#elapsedMs) this.#elapsedMs = next.atMs;
         this.#fired += 1;
+        if (next.atMs > this.#elapsedMs) {
+          this.#elapsedMs = next.atMs;
+          firedNow = 0;
+        } else if (++firedNow > MOST_AT_ONCE) {
+          throw new Error(
+            `FakeClock: ${MOST_AT_ONCE} timers fired at ${next.atMs} ms; time stands still`,
+          );
+        }
         next.fire();
         await turn();
       }
@@ -160,7 +171,8 @@ export class ProcessClock implements Clock {
       done = true;
       fire();
     };
-    const cancel = this.#world.setTimer(Math.max(0, delayMs) / this.#rate, run);
+    // Whole milliseconds and at least one, as Node's timers: a delay of less than rounding would never end.
+    const cancel = this.#world.setTimer(Math.max(1, Math.ceil(delayMs / this.#rate)), run);
     return () => {
       done = true;
       cancel();
