@@ -310,6 +310,14 @@ describe('read endpoints', () => {
   });
 });
 
+test('a bug is 500 as JSON, and tells nothing of the inside', async () => {
+  await api.stop();
+  api = await ApiHarness.start({ metrics: () => Promise.reject(new Error('the secret')) });
+  const response = await api.get('/metrics');
+  expect(response.status).toBe(500);
+  expect(await faultOf(response)).toBe('Internal error');
+});
+
 describe('POST /agent/v1/report', () => {
   const PATH = '/agent/v1/report';
   const report = (more: object = {}): object => ({
