@@ -20,8 +20,13 @@ export default {
       displayName: 'unit',
       testMatch: [
         '<rootDir>/{operator,agent-daemonset,local-cluster}/**/*.test.ts',
-        '<rootDir>/test/{unit,simulation,support}/**/*.test.ts',
+        '<rootDir>/test/{unit,support}/**/*.test.ts',
       ],
+    },
+    {
+      ...shared,
+      displayName: 'simulation',
+      testMatch: ['<rootDir>/test/simulation/**/*.test.ts'],
     },
     {
       ...shared,

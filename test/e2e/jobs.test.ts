@@ -182,8 +182,12 @@ realNodesSuite('jobs on real kubelets', () => {
       await operator.process.kill('SIGKILL');
       const victim = (await running('web'))[0]?.metadata.name ?? '';
       operator = await start();
-      await until('the new process to lead', async () =>
-        (await (await fetch(`${operator.metricsUrl}/metrics`)).text()).includes('mezzo_leader 1'),
+      await until(
+        'the new process to lead',
+        async () =>
+          (await (await fetch(`${operator.metricsUrl}/metrics`)).text()).match(
+            /^mezzo_leader 1$/m,
+          ) !== null,
       );
       expect(new Set((await running('web')).map((pod) => pod.metadata.uid))).toEqual(before);
       await cluster.kubectl(['delete', 'pod', victim, '--wait=false']);

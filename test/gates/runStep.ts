@@ -26,7 +26,7 @@ export async function runStep(step: Step): Promise<StepOutcome> {
     const resultFile = join(folder, 'result.json');
     const extra =
       step.counts === 'jest' ? ['--json', '--outputFile', resultFile, '--silent=false'] : [];
-    const ended = await run([...step.command, ...extra], step.timeoutMinutes * 60_000);
+    const ended = await run([...step.command, ...extra], step);
     const counted = await count(step, ended, resultFile);
     if (counted.failed > 0) process.stdout.write(`${tail(ended.output)}\n`);
     return { step, ...counted, tookMs: performance.now() - startedMs };
@@ -44,12 +44,15 @@ const tail = (output: string): string =>
 /** Long steps say now and then that they are alive. */
 const PULSE_MS = 60_000;
 
-function run([program = '', ...args]: readonly string[], timeoutMs: number): Promise<Ended> {
+function run([program = '', ...args]: readonly string[], step: Step): Promise<Ended> {
+  const timeoutMs = step.timeoutMinutes * 60_000;
   return new Promise((resolve) => {
     const startedMs = performance.now();
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
+        // Tests build the cluster's binaries; they never ask a release host.
+        MEZZO_ASSETS_FROM: 'build',
         ...process.env,
         NODE_OPTIONS: '--experimental-vm-modules --no-warnings',
         FORCE_COLOR: '0',
@@ -58,6 +61,7 @@ function run([program = '', ...args]: readonly string[], timeoutMs: number): Pro
     let output = '';
     const collect = (chunk: Buffer): void => {
       output = (output + chunk.toString('utf8')).slice(-2_000_000);
+      if (step.isShown === true) process.stdout.write(chunk);
     };
     child.stdout.on('data', collect);
     child.stderr.on('data', collect);

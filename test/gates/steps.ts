@@ -6,6 +6,8 @@ export interface Step {
   readonly tier: Tier;
   readonly name: string;
   readonly command: readonly string[];
+  /** Its output is shown as it comes: long work that tells how far it is. */
+  readonly isShown?: boolean;
   /** How its tests are counted: a gate is one check, jest and the simulation report their own figures. */
   readonly counts: 'gate' | 'jest' | 'lastLine';
   readonly timeoutMinutes: number;
@@ -35,6 +37,16 @@ const jest = (tier: Tier, project: string, timeoutMinutes: number, ...flags: str
   timeoutMinutes,
 });
 
+/** Builds what is missing before a test's own time limit runs. */
+const binaries = (tier: Tier, ...names: string[]): Step => ({
+  tier,
+  name: 'cluster binaries',
+  command: ['node', 'local-cluster/assets/cli.ts', 'ensure', ...names],
+  counts: 'gate',
+  timeoutMinutes: 60,
+  isShown: true,
+});
+
 /** Everything `npm test` does, in order. */
 export const STEPS: readonly Step[] = [
   gate('format', 'biome', 'check', '--linter-enabled=false', '.'),
@@ -53,7 +65,9 @@ export const STEPS: readonly Step[] = [
   gate('generated files', 'node', 'operator/src/schema/generate/cli.ts', '--check'),
   gate("chart's copies of the CRDs", 'node', 'charts/sync.ts', '--check'),
   jest('unit', 'unit', 10),
+  binaries('integration'),
   jest('integration', 'integration', 30, '--runInBand'),
+  jest('simulation', 'simulation', 10),
   {
     tier: 'simulation',
     name: '1,000 seeds',
@@ -61,5 +75,7 @@ export const STEPS: readonly Step[] = [
     counts: 'lastLine',
     timeoutMinutes: 10,
   },
+  binaries('e2e'),
+  binaries('e2e', 'kube-scheduler'),
   jest('e2e', 'e2e', 40, '--runInBand'),
 ];
