@@ -136,7 +136,8 @@ export class Watches {
 
 const keyOf = (ref: ResourceRef): string => `${ref.group}/${ref.plural}`;
 
-const POD_INDEXERS = {
+/** How Pods are found. */
+export const POD_INDEXERS = {
   node: (pod: Pod) => (pod.spec.nodeName === undefined ? [] : [pod.spec.nodeName]),
   jobUid: (pod: Pod) => valuesOf(pod.metadata.labels?.[LABEL.jobUid]),
   /** By job key, so that Pods of a job that was deleted are still found. */

@@ -101,7 +101,9 @@ function summaryOf(
   const first =
     fitting > 0
       ? `${fitting} of ${input.agents.length} agents ${fitting === 1 ? 'has' : 'have'} room; waiting for an offer`
-      : `none of ${input.agents.length} agents fits`;
+      : input.agents.length === 1
+        ? 'the only agent does not fit'
+        : `none of ${input.agents.length} agents fits`;
   return [first, ...rows.slice(0, 4).map((row) => sentenceOf(row, input))].join('; ');
 }
 
