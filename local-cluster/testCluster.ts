@@ -56,11 +56,12 @@ async function withNodes(
   let realNodes: RealNodes | undefined;
   if (options.realNodes !== undefined) {
     realNodes = await startRealNodes(controlPlane, { count: options.realNodes, assets });
-    stops.push(realNodes.stop);
+    const started = realNodes;
+    stops.push(() => started.stop());
   }
   if (options.fakeNodes !== undefined) {
     const fake = await startFakeNodes(controlPlane, { count: options.fakeNodes, assets });
-    stops.push(fake.stop);
+    stops.push(() => fake.stop());
   }
   return {
     ...controlPlane,

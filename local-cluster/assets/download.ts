@@ -4,7 +4,6 @@ import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import { exec } from '../support/exec.ts';
 import { platform } from '../support/paths.ts';
 import type { DownloadRecipe, Unit } from './types.ts';
@@ -96,7 +95,7 @@ async function fetchFile(url: string, path: string, log: (line: string) => void)
     BEAT_MS,
   );
   try {
-    const body = Readable.fromWeb(response.body as ReadableStream);
+    const body = Readable.fromWeb(response.body);
     await pipeline(body, meter, createWriteStream(path), { signal: stall.signal });
   } catch (error) {
     if (!stall.signal.aborted) throw error;

@@ -163,7 +163,7 @@ async function startNode(input: NodeInput): Promise<StartedNode> {
     cgroupRoot,
     dir,
     pid: namespace.pid,
-    importImage: containerd.importImage,
+    importImage: (tarPath) => containerd.importImage(tarPath),
     killKubelet: () => current.kill('SIGKILL'),
     restartKubelet: async () => {
       await current.kill('SIGKILL');

@@ -44,7 +44,7 @@ const RUNNING_TIMEOUT_MS = 90_000;
 export async function bringUp(input: BringUpInput): Promise<ClusterState> {
   const { options, dir, console } = input;
   const lifetime: Lifetime = options.detach ? 'detached' : 'parent';
-  const assets: AssetOptions = { from: options.assetsFrom, log: console.note };
+  const assets: AssetOptions = { from: options.assetsFrom, log: (line) => console.note(line) };
   const { state, kubectl, nodes, operator } = options.useCurrent
     ? await useCurrentContext(input, lifetime, assets)
     : await makeCluster(input, lifetime, assets);

@@ -19,6 +19,8 @@ async function leaveForeign(dir: string, kubeconfigPath: string): Promise<readon
     await deleteExamples(await kubectlFor(kubeconfigPath));
     return ['deleted the examples from the cluster; its CRDs and namespace mezzo-system stay'];
   } catch (error) {
-    return [`the examples stay in the cluster: ${error instanceof Error ? error.message : error}`];
+    return [
+      `the examples stay in the cluster: ${error instanceof Error ? error.message : String(error)}`,
+    ];
   }
 }

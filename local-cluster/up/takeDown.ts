@@ -29,7 +29,7 @@ const GRACE_MS = 6_000;
 export async function takeDown(dir: string): Promise<readonly string[]> {
   const removed: string[] = [];
   const alive = (await findProcesses(dir)).filter((found) => found.alive);
-  const [clients = ORDER[0], ...servers] = ORDER;
+  const [clients, ...servers] = ORDER;
   await endGroup(alive, clients, removed);
   await removeNodes(dir, removed);
   for (const group of servers) await endGroup(alive, group, removed);

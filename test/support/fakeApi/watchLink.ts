@@ -1,8 +1,8 @@
 import type { CancelTimer } from '../../../operator/src/ports/clock.ts';
 import type { KubeObject, WatchEvent } from '../../../operator/src/ports/kubeApi.ts';
+import type { NetworkOptions } from './conditions.ts';
 import { kubeError } from './errors.ts';
 import type { WatchExchange } from './fakeKubeClient.ts';
-import type { NetworkOptions } from './network.ts';
 
 interface Ends {
   readonly closed: () => void;
