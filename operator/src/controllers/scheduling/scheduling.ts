@@ -327,6 +327,16 @@ class AllocationLoop implements SchedulingLoop {
     if (refuseMs <= 0 || (isEmpty(refused) && isEmpty(refusedRevocable))) return;
     const untilMs = this.#options.clock.nowMs() + Math.min(refuseMs, MAX_REFUSE_MS);
     const { framework, role, agent } = offer;
+    // A filter that the new one covers is dropped, so that there are never more than distinct refusals.
+    this.#filters = this.#filters.filter(
+      (one) =>
+        one.framework !== framework ||
+        one.role !== role ||
+        one.agent !== agent ||
+        one.untilMs > untilMs ||
+        !fits(one.refused, refused) ||
+        !fits(one.refusedRevocable, refusedRevocable),
+    );
     this.#filters.push({ framework, role, agent, refused, refusedRevocable, untilMs });
   }
 

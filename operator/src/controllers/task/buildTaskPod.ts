@@ -94,9 +94,14 @@ function jobLabels({ task, ...input }: JobTaskInput): { [key: string]: string } 
   };
 }
 
-/** A role path as a label value: `eng/web` → `eng.web`, `*` → `default`. */
+/** A role path as a label value, which may not end in a separator: `eng/web` → `eng.web`, `*` → `default`. */
 export function roleLabel(role: string): string {
-  return role === '*' ? 'default' : role.replaceAll('/', '.').slice(0, 63);
+  return role === '*'
+    ? 'default'
+    : role
+        .replaceAll('/', '.')
+        .slice(0, 63)
+        .replace(/[^A-Za-z0-9]+$/, '');
 }
 
 function revocableAnnotation(plain: Resources, revocable: Resources): { [key: string]: string } {

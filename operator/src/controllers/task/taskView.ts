@@ -146,7 +146,7 @@ function parseAnnotation(text: string | undefined): Resources {
   if (text === undefined) return {};
   try {
     const value: unknown = JSON.parse(text);
-    return value !== null && typeof value === 'object'
+    return value !== null && typeof value === 'object' && !Array.isArray(value)
       ? parseResources(value as { [name: string]: string })
       : {};
   } catch {
