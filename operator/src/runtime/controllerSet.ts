@@ -83,7 +83,11 @@ const MIN_ALLOCATABLE = [resources({ cpus: 10 }), resources({ mem: 32 * 2 ** 20 
 /** Builds the controllers. They know each other only through the functions passed here. */
 export function createControllerSet(options: ControllerSetOptions): ControllerSet {
   const { world, kube, clock, log, metrics, recorder, config } = options;
-  const launcher = createLauncher({ ...options, observe: options.observePod });
+  const launcher = createLauncher({
+    ...options,
+    observe: options.observePod,
+    cached: ({ metadata: { namespace = '', name } }) => world.pods.get({ namespace, name }),
+  });
   const late: {
     preemption?: PreemptionController;
     reservation?: ReservationController;

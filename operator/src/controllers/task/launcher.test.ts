@@ -46,6 +46,7 @@ beforeEach(() => {
     epoch: () => 7,
     signal: stopping.signal,
     observe: (pod) => observed.push(pod),
+    cached: () => undefined,
   });
 });
 

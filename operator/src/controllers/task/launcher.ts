@@ -35,6 +35,8 @@ export interface LauncherOptions {
   readonly signal: AbortSignal;
   /** Shows a Pod that was found instead of made to the cache: from then on that counts it, not `assumed`. */
   readonly observe: (pod: Pod) => void;
+  /** The Pod of this name in the cache. */
+  readonly cached: (pod: Pod) => Pod | undefined;
 }
 
 const RETRY_BASE_MS = 200;
@@ -76,6 +78,9 @@ async function attempt(options: LauncherOptions, launch: Launch): Promise<Launch
   let delayMs = RETRY_BASE_MS;
   let inDoubt = false;
   for (;;) {
+    // A launch in doubt is over once its Pod was seen: it may end and go while we still ask, and its name be free again.
+    const seen = options.cached(launch.pod);
+    if (seen !== undefined && isSameSlot(seen, launch.pod)) return { kind: 'created', pod: seen };
     const tried: Attempt = await tryOnce(options, launch);
     // A refusal after a lost reply does not say that the first attempt failed too (a quota refuses before it looks).
     const outcome: Attempt =
