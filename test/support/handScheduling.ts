@@ -164,7 +164,9 @@ export class HandScheduling implements Scheduling {
     this.failNext = undefined;
     const pod = { ...launch.pod, spec: { ...launch.pod.spec, nodeName: agent } };
     if (failure === undefined) {
-      void this.#kube.create(PODS, pod);
+      void this.#kube
+        .create(PODS, pod)
+        .then(() => this.#members.get(framework)?.callbacks.onLaunched?.(launch.task));
       return;
     }
     queueMicrotask(() =>
