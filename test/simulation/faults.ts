@@ -1,5 +1,5 @@
 import type { Rng } from '../../operator/src/ports/rng.ts';
-import type { NetworkConditions } from '../support/fakeApi/network.ts';
+import type { NetworkConditions } from '../support/fakeApi/conditions.ts';
 import type { FakeApiServer } from '../support/fakeApiServer.ts';
 import type { FakeClock } from '../support/fakeClock.ts';
 import type { Fleet } from './fleet.ts';
@@ -27,7 +27,7 @@ const FAULTS = {
     replica.kill(rng.int(8000));
     return `kill ${replica.name}`;
   },
-  /** Dies with a write of a Pod on the wire; it may land up to 20 s later. */
+  /** Dies with a write of a Pod on the wire; it may land long after. */
   killMidWrite: ({ rng, ...world }) => {
     const replica = leaderOrAny(world.replicas, rng);
     const restartMs = rng.int(4000);

@@ -65,7 +65,7 @@ export class Workload {
         serviceJob(CAPPED.job, CAPPED.role, CAPPED.instances, CAPPED.eachMillis),
       );
     }
-    const services = 2 + rng.int(3);
+    const services = 1 + rng.int(3);
     for (let count = 0; count < services; count += 1) this.#addService();
     if (only === 'everything') {
       const adhocs = 1 + rng.int(2);

@@ -4,9 +4,9 @@ import type { Rng } from '../../operator/src/ports/rng.ts';
 import { PODS } from '../../operator/src/schema/kubeKinds.ts';
 import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
 import { ADHOC_JOBS, CRON_JOBS, SERVICE_JOBS } from '../../operator/src/schema/mezzoKinds.ts';
+import { FAIR_WEATHER, type NetworkConditions } from '../support/fakeApi/conditions.ts';
 import { GarbageCollector } from '../support/fakeApi/garbageCollector.ts';
 import { MEZZO_KINDS } from '../support/fakeApi/mezzoKinds.ts';
-import { FAIR_WEATHER, type NetworkConditions } from '../support/fakeApi/network.ts';
 import { type Commit, FakeApiServer } from '../support/fakeApiServer.ts';
 import { FakeClock } from '../support/fakeClock.ts';
 import { shortfalls } from './convergence.ts';
@@ -40,7 +40,7 @@ export interface RunResult {
 
 const REPLICAS = 2;
 const CONVERGENCE_LIMIT_MS = 15 * 60_000;
-const CHECK_EVERY_MS = 5000;
+const CHECK_EVERY_MS = 2000;
 
 /** Runs one seed: faults and users for a while, then calm until everything has converged. */
 export async function runSeed(options: RunOptions): Promise<RunResult> {
@@ -48,7 +48,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const stream = (use: string): ReturnType<typeof createSeededRng> =>
     createSeededRng(`${seed}/${use}`);
   const plan = stream('plan');
-  const activeMs = 30_000 + plan.int(60_000);
+  const activeMs = 20_000 + plan.int(45_000);
   const clock = new FakeClock();
   const api = new FakeApiServer({ clock, kinds: MEZZO_KINDS });
   const history = new History(clock, keepsHistory);

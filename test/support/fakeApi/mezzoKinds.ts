@@ -32,10 +32,14 @@ const accepted = new WeakSet<object>();
  */
 function defaultsOf(entry: KindEntry): (object: KubeObject) => KubeObject {
   const schema = rootSchemaOf(entry);
+  const isPlain = {
+    spec: !hasDefaults(schema.properties?.['spec']?.properties),
+    status: !hasDefaults(schema.properties?.['status']?.properties),
+  };
   const fill = (name: 'spec' | 'status', part: object | undefined): object | undefined => {
     if (part !== undefined && accepted.has(part)) return part;
     const child = schema.properties?.[name];
-    if (child === undefined) return part;
+    if (child === undefined || (part !== undefined && isPlain[name])) return part;
     return frozenCopy(applyDefaults(child, part ?? child.default)) as object | undefined;
   };
   return (object) => {
@@ -43,6 +47,10 @@ function defaultsOf(entry: KindEntry): (object: KubeObject) => KubeObject {
     const filled = { spec: fill('spec', spec), status: fill('status', status) };
     return { ...object, ...filled };
   };
+}
+
+function hasDefaults(schema: unknown): boolean {
+  return JSON.stringify(schema ?? {}).includes('"default":');
 }
 
 function faultOf({ schema }: KindEntry, object: KubeObject): string | undefined {

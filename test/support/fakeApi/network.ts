@@ -1,70 +1,25 @@
 import type { WatchEnd } from '../../../operator/src/ports/kubeApi.ts';
-import type { Rng } from '../../../operator/src/ports/rng.ts';
-import type { FakeClock, ProcessClock } from '../fakeClock.ts';
+import { FAIR_WEATHER, type NetworkOptions } from './conditions.ts';
 import { kubeError } from './errors.ts';
 import type { Exchange, Transport, WatchExchange } from './fakeKubeClient.ts';
 import { WatchLink } from './watchLink.ts';
 
-/** Chances per call, 0 to 1; whatever is left over goes well. */
-export interface CallFaults {
-  /** Lost before the server: refused at once, or swallowed until the deadline. */
-  readonly requestLost: number;
-  /** Carried out, but the reply never comes. */
-  readonly replyLost: number;
-  /** Takes up to 20 s to arrive; the caller may have given up long before. */
-  readonly slow: number;
-  readonly tooManyRequests: number;
-  readonly unavailable: number;
-}
-
-/** Chances per watch, drawn when it opens, each at a random moment of its life. */
-export interface WatchFaults {
-  readonly reset: number;
-  readonly closed: number;
-  readonly expired: number;
-  /** Stays open and says nothing more, not even its end. */
-  readonly silent: number;
-  /** Each batch of events waits up to this long. */
-  readonly maxEventDelayMs: number;
-}
-
-export interface NetworkConditions {
-  readonly calls: CallFaults;
-  readonly watches: WatchFaults;
-  /** Cached reads lag up to this many revisions. */
-  readonly maxReplicaLag: number;
-}
-
-export const FAIR_WEATHER: NetworkConditions = {
-  calls: { requestLost: 0, replyLost: 0, slow: 0, tooManyRequests: 0, unavailable: 0 },
-  watches: { reset: 0, closed: 0, expired: 0, silent: 0, maxEventDelayMs: 0 },
-  maxReplicaLag: 0,
-};
-
-export interface NetworkOptions {
-  readonly world: FakeClock;
-  readonly process: ProcessClock;
-  readonly rng: Rng;
-  /** Asked for at every call, so that the weather can change. */
-  readonly conditions: () => NetworkConditions;
-  /** After this long the client gives a call up. */
-  readonly deadlineMs?: number;
-}
-
-export const SLOWEST_REQUEST_MS = 20_000;
+/** The longest a request is on its way. */
+export const SLOWEST_REQUEST_MS = 12_000;
+const DEADLINE_MS = 6_000;
 
 /** The network between one process and the server: latency on the world clock, replies on the process's own. */
 export class SimulatedNetwork implements Transport {
   readonly #options: NetworkOptions;
   readonly #deadlineMs: number;
-  readonly #travelling = new Set<{ redelay: (delayMs: number) => void }>();
+  readonly #travelling = new Set<{ linger: (share: number) => void }>();
   readonly #watches = new Set<WatchLink>();
   #partition: 'none' | 'refused' | 'swallowed' = 'none';
   #calls = 0;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
-    this.#deadlineMs = options.deadlineMs ?? 30_000;
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
   }
 
   get callCount(): number {
@@ -93,12 +48,12 @@ export class SimulatedNetwork implements Transport {
     for (const watch of this.#watches) watch.silence();
   }
 
-  /** The process is gone. Requests it had sent may still land, up to 20 s late. */
+  /** The process is gone. Requests it had sent may still land, up to `SLOWEST_REQUEST_MS` late. */
   processDied(): void {
     for (const watch of this.#watches) watch.abandon();
     const { rng } = this.#options;
     for (const request of this.#travelling) {
-      if (rng.next() < 0.5) request.redelay(rng.int(SLOWEST_REQUEST_MS));
+      if (rng.next() < 0.5) request.linger(rng.next());
     }
   }
 
@@ -190,11 +145,14 @@ export class SimulatedNetwork implements Transport {
       this.#travelling.delete(request);
       arrive();
     };
+    const sentMs = world.monotonicMs();
     let cancel = world.setTimer(delayMs, land);
     const request = {
-      redelay: (laterMs: number): void => {
+      /** Lands later, after this share of the time it may still be on its way. */
+      linger: (share: number): void => {
         cancel();
-        cancel = world.setTimer(laterMs, land);
+        const leftMs = sentMs + SLOWEST_REQUEST_MS - world.monotonicMs();
+        cancel = world.setTimer(Math.floor(share * Math.max(0, leftMs)), land);
       },
     };
     this.#travelling.add(request);
