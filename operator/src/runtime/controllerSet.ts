@@ -23,6 +23,7 @@ import { createScheduling, type SchedulingLoop } from '../controllers/scheduling
 import { type GatheredSnapshot, openHolds } from '../controllers/scheduling/snapshot.ts';
 import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
+import { rememberFor } from '../controllers/shared/rememberFor.ts';
 import { createLauncher } from '../controllers/task/launcher.ts';
 import { timeOf } from '../controllers/task/taskView.ts';
 import type { UsageBoard } from '../controllers/usage.ts';
@@ -76,6 +77,9 @@ export interface ControllerSet {
   readonly preemption: PreemptionController;
   viewInput(): ViewInput;
 }
+
+/** Every Role and Quota is written from one reading of the figures. */
+const FIGURES_MS = 500;
 
 /** Mesos's default: an offer has at least a hundredth of a CPU or 32 MB. */
 const MIN_ALLOCATABLE = [resources({ cpus: 10 }), resources({ mem: 32 * 2 ** 20 })];
@@ -153,8 +157,10 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
       world,
       kube,
       clock,
-      roleViews: () => roleViews(viewInput()),
-      capacity: () => sumOf(agentViews(viewInput()).map((agent) => agent.capacity)),
+      roleViews: rememberFor(clock, FIGURES_MS, () => roleViews(viewInput())),
+      capacity: rememberFor(clock, FIGURES_MS, () =>
+        sumOf(agentViews(viewInput()).map((agent) => agent.capacity)),
+      ),
     }),
     reservation,
     maintenance,

@@ -1,4 +1,4 @@
-import { stableJson } from '../../model/hash.ts';
+import { equalJson } from '../../model/hash.ts';
 import type { KubeApi, KubeObject, ResourceRef } from '../../ports/kubeApi.ts';
 
 /**
@@ -12,6 +12,6 @@ export async function writeStatus<T extends KubeObject & { readonly status?: unk
   object: T,
   status: NonNullable<T['status']>,
 ): Promise<T> {
-  if (stableJson(object.status ?? {}) === stableJson(status)) return object;
+  if (equalJson(object.status ?? {}, status)) return object;
   return await kube.update<T>(ref, { ...object, status }, { subresource: 'status' });
 }
