@@ -1,8 +1,9 @@
 import { createSeededRng } from '../../operator/src/model/seededRng.ts';
+import { FAIR_WEATHER } from '../support/fakeApi/conditions.ts';
 import { directClient } from '../support/fakeApi/directTransport.ts';
 import { FakeKubeClient } from '../support/fakeApi/fakeKubeClient.ts';
 import { MEZZO_KINDS } from '../support/fakeApi/mezzoKinds.ts';
-import { FAIR_WEATHER, SimulatedNetwork } from '../support/fakeApi/network.ts';
+import { SimulatedNetwork } from '../support/fakeApi/network.ts';
 import { FakeApiServer } from '../support/fakeApiServer.ts';
 import { FakeClock } from '../support/fakeClock.ts';
 import type { ContractEnv } from './fixtures.ts';

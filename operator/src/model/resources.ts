@@ -13,7 +13,7 @@ export const NO_RESOURCES: Resources = Object.freeze({});
 /** Builds Resources from any amounts: zero and negative entries are left out. */
 export function resources(amounts: { readonly [name: string]: number | undefined }): Resources {
   const result: { [name: string]: number } = {};
-  for (const name of Object.keys(amounts).toSorted()) {
+  for (const name in amounts) {
     const amount = amounts[name] ?? 0;
     if (amount > 0) result[name] = amount;
   }

@@ -10,6 +10,21 @@ export type NextRun = (afterMs: number) => number | undefined;
  * Source: cron-parser; fields with seconds and `H` are refused, since Kubernetes and Aurora know neither.
  */
 export function parseSchedule(schedule: string, timeZone: string): Result<NextRun, string> {
+  const key = `${timeZone} ${schedule}`;
+  const known = parsed.get(key);
+  if (known !== undefined) return known;
+  const result = readSchedule(schedule, timeZone);
+  const oldest = parsed.keys().next().value;
+  if (parsed.size >= MOST_PARSED && oldest !== undefined) parsed.delete(oldest);
+  parsed.set(key, result);
+  return result;
+}
+
+/** The verdict on a text never changes, and loading a time zone costs more than everything else here. */
+const parsed = new Map<string, Result<NextRun, string>>();
+const MOST_PARSED = 10_000;
+
+function readSchedule(schedule: string, timeZone: string): Result<NextRun, string> {
   if (!schedule.startsWith('@') && schedule.trim().split(/\s+/).length !== 5) {
     return refuse(
       `spec.schedule \`${schedule}\` must have five fields: minute hour day-of-month month day-of-week`,
