@@ -153,15 +153,7 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
       snapshot,
       lostAfterMs: config.lostAfterMs,
     }),
-    role: createRoleController({
-      world,
-      kube,
-      clock,
-      roleViews: rememberFor(clock, FIGURES_MS, () => roleViews(viewInput())),
-      capacity: rememberFor(clock, FIGURES_MS, () =>
-        sumOf(agentViews(viewInput()).map((agent) => agent.capacity)),
-      ),
-    }),
+    role: roleController(options, viewInput),
     reservation,
     maintenance,
     preemption,
@@ -170,6 +162,18 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
   return { reconcile, scheduling, jobs, preemption, viewInput };
+}
+
+function roleController({ world, kube, clock }: ControllerSetOptions, input: () => ViewInput) {
+  return createRoleController({
+    world,
+    kube,
+    clock,
+    roleViews: rememberFor(clock, FIGURES_MS, () => roleViews(input())),
+    capacity: rememberFor(clock, FIGURES_MS, () =>
+      sumOf(agentViews(input()).map((agent) => agent.capacity)),
+    ),
+  });
 }
 
 /** The controllers of what users run. */
