@@ -25,6 +25,9 @@ const parsed = new Map<string, Result<NextRun, string>>();
 const MOST_PARSED = 10_000;
 
 function readSchedule(schedule: string, timeZone: string): Result<NextRun, string> {
+  if (schedule.startsWith('@') && !SHORTHANDS.includes(schedule)) {
+    return refuse(`spec.schedule \`${schedule}\` must be one of ${SHORTHANDS.join(', ')}`);
+  }
   if (!schedule.startsWith('@') && schedule.trim().split(/\s+/).length !== 5) {
     return refuse(
       `spec.schedule \`${schedule}\` must have five fields: minute hour day-of-month month day-of-week`,
@@ -41,12 +44,20 @@ function readSchedule(schedule: string, timeZone: string): Result<NextRun, strin
   try {
     CronExpressionParser.parse(schedule, { tz: timeZone, currentDate: 0 });
   } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
     return refuse(
-      `spec.schedule \`${schedule}\` cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      NO_SUCH_DAY.test(why)
+        ? `spec.schedule \`${schedule}\` never fires: none of its months has such a day`
+        : `spec.schedule \`${schedule}\` cannot be read: ${why}`,
     );
   }
   return ok((afterMs) => nextAfter(schedule, timeZone, afterMs));
 }
+
+/** The library knows more, down to the second; runs are named by the minute. */
+const SHORTHANDS = ['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@hourly'];
+/** What cron-parser says of 30 February. */
+const NO_SUCH_DAY = /explicit day of month/;
 
 function nextAfter(schedule: string, timeZone: string, afterMs: number): number | undefined {
   try {

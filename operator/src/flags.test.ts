@@ -1,0 +1,118 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseFlags, USAGE } from './flags.ts';
+
+const flags = (argv: readonly string[], environment: Record<string, string> = {}) =>
+  parseFlags(argv, environment);
+const valueOf = (argv: readonly string[], environment: Record<string, string> = {}) => {
+  const parsed = flags(argv, environment);
+  if (!parsed.ok) throw new Error(parsed.refusal);
+  return parsed.value;
+};
+
+describe('flags', () => {
+  test('may all be left out', () => {
+    expect(valueOf([])).toMatchObject({
+      kubeconfig: undefined,
+      httpHost: '0.0.0.0',
+      httpPort: 8080,
+      metricsPort: 8081,
+      namespace: 'mezzo-system',
+      insecureLoopback: false,
+      anonymousPrincipal: undefined,
+      advertiseIp: '127.0.0.1',
+      defaultTaskImage: 'docker.io/library/busybox:1.36',
+      frameworkNamespace: 'default',
+      impersonate: false,
+      agentServiceAccount: undefined,
+      basicSecretsDir: undefined,
+      audience: 'mezzo',
+      offerTimeoutSeconds: 60,
+      retentionSeconds: 120,
+      logLevel: 'info',
+    });
+  });
+  test('come before the environment, which comes before the default', () => {
+    const environment = {
+      POD_NAMESPACE: 'ns',
+      POD_IP: '10.1.2.3',
+      LOG_LEVEL: 'debug',
+      MEZZO_AGENT_SERVICE_ACCOUNT: 'sa',
+    };
+    expect(valueOf([], environment)).toMatchObject({
+      namespace: 'ns',
+      advertiseIp: '10.1.2.3',
+      logLevel: 'debug',
+      agentServiceAccount: 'sa',
+    });
+    expect(valueOf(['--namespace', 'other', '--log-level=warn'], environment)).toMatchObject({
+      namespace: 'other',
+      logLevel: 'warn',
+    });
+  });
+  test('--insecure-loopback listens on loopback and names the callers local', () => {
+    expect(valueOf(['--insecure-loopback'])).toMatchObject({
+      httpHost: '127.0.0.1',
+      anonymousPrincipal: 'local',
+    });
+    expect(valueOf(['--insecure-loopback', '--http-host', '::1']).httpHost).toBe('::1');
+  });
+  test('--metrics-port 0 serves everything on one port', () => {
+    expect(valueOf(['--metrics-port', '0']).metricsPort).toBe(0);
+  });
+  test('--leader-elect is taken', () => {
+    expect(flags(['--leader-elect']).ok).toBe(true);
+  });
+});
+
+describe('a wrong flag is refused by its name, with what is allowed', () => {
+  test.each<[readonly string[], string]>([
+    [['--http-port', 'http'], '--http-port must be a whole number from 1 to 65535, not "http"'],
+    [['--http-port', ''], '--http-port must be a whole number from 1 to 65535, not ""'],
+    [['--http-port', '0'], '--http-port must be a whole number from 1 to 65535, not "0"'],
+    [['--http-port=-1'], '--http-port must be a whole number from 1 to 65535, not "-1"'],
+    [
+      ['--metrics-port', '65536'],
+      '--metrics-port must be a whole number from 0 to 65535, not "65536"',
+    ],
+    [
+      ['--metrics-port', '80.5'],
+      '--metrics-port must be a whole number from 0 to 65535, not "80.5"',
+    ],
+    [
+      ['--offer-timeout-seconds', '0'],
+      '--offer-timeout-seconds must be a whole number from 1 to 86400, not "0"',
+    ],
+    [
+      ['--retention-seconds', '1e3'],
+      '--retention-seconds must be a whole number from 0 to 86400, not "1e3"',
+    ],
+    [
+      ['--http-port', '9000', '--metrics-port', '9000'],
+      '--http-port and --metrics-port are both 9000; choose another, or 0 for --metrics-port to serve both on one',
+    ],
+    [
+      ['--log-level', 'loud'],
+      '--log-level (or LOG_LEVEL) must be one of trace, debug, info, warn, error, not "loud"',
+    ],
+    [
+      ['--insecure-loopback', '--http-host', '0.0.0.0'],
+      '--http-host 0.0.0.0 with --insecure-loopback would take callers without credentials from everywhere; use 127.0.0.1 or leave one of the two out',
+    ],
+  ])('%s', (argv, refusal) => {
+    expect(flags(argv)).toEqual({ ok: false, refusal });
+  });
+  test('a wrong level from the environment too', () => {
+    expect(flags([], { LOG_LEVEL: 'x' })).toMatchObject({ ok: false });
+  });
+  test.each([[['--no-such-flag']], [['positional']], [['--namespace']], [['--impersonate=yes']]])(
+    '%s is refused with the usage',
+    (argv) => {
+      const parsed = flags(argv);
+      expect(parsed.ok).toBe(false);
+      expect(parsed.ok ? '' : parsed.refusal).toContain(USAGE);
+    },
+  );
+  test('--help is the usage, and every flag is in it', () => {
+    expect(flags(['--help'])).toEqual({ ok: false, refusal: USAGE });
+  });
+});
