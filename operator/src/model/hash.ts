@@ -27,3 +27,19 @@ export function stableJson(value: unknown): string {
   }
   return JSON.stringify(value) ?? 'null';
 }
+
+/** True exactly when `stableJson` of both is the same, without writing either out: order of keys and undefined fields do not count. */
+export function equalJson(left: unknown, right: unknown): boolean {
+  if (left === right) return true;
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null)
+    return false;
+  if (Array.isArray(left) || Array.isArray(right)) {
+    if (!Array.isArray(left) || !Array.isArray(right) || left.length !== right.length) return false;
+    return left.every((item, index) => equalJson(item, (right as readonly unknown[])[index]));
+  }
+  const [ours, theirs] = [left as Fields, right as Fields];
+  for (const key of Object.keys(ours)) if (!equalJson(ours[key], theirs[key])) return false;
+  return Object.keys(theirs).every((key) => theirs[key] === undefined || ours[key] !== undefined);
+}
+
+type Fields = { readonly [key: string]: unknown };
