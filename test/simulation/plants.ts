@@ -189,7 +189,7 @@ export const PLANTS = {
     }),
   },
 } as const satisfies Record<string, Plant>;
-export type PlantName = keyof typeof PLANTS;
+type PlantName = keyof typeof PLANTS;
 
 export function plantNamed(name: string): Plant {
   const plant = (PLANTS as Record<string, Plant>)[name];

@@ -23,7 +23,7 @@ export interface Watcher {
   readonly deliver: (event: WatchEvent<KubeObject>) => void;
 }
 
-export const rvOf = (object: KubeObject): number => Number(object.metadata.resourceVersion);
+const rvOf = (object: KubeObject): number => Number(object.metadata.resourceVersion);
 
 export function keyOf(namespace: string | undefined, name: string): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
