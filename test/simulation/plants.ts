@@ -189,7 +189,6 @@ export const PLANTS = {
     }),
   },
 } as const satisfies Record<string, Plant>;
-type PlantName = keyof typeof PLANTS;
 
 export function plantNamed(name: string): Plant {
   const plant = (PLANTS as Record<string, Plant>)[name];

@@ -23,8 +23,6 @@ export interface Watcher {
   readonly deliver: (event: WatchEvent<KubeObject>) => void;
 }
 
-const rvOf = (object: KubeObject): number => Number(object.metadata.resourceVersion);
-
 export function keyOf(namespace: string | undefined, name: string): string {
   return namespace === undefined ? name : `${namespace}/${name}`;
 }
