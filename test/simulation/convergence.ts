@@ -1,7 +1,7 @@
 import { LABEL } from '../../operator/src/model/labels.ts';
 import type { KubeObject } from '../../operator/src/ports/kubeApi.ts';
-import { PODS } from '../../operator/src/schema/kubeKinds.ts';
-import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
+import { NODES, PODS } from '../../operator/src/schema/kubeKinds.ts';
+import type { Node, Pod } from '../../operator/src/schema/kubeObjects.ts';
 import {
   ADHOC_JOBS,
   type AdhocJobObject,
@@ -10,9 +10,20 @@ import {
   type ServiceJobObject,
 } from '../../operator/src/schema/mezzoKinds.ts';
 import type { FakeApiServer } from '../support/fakeApiServer.ts';
+import { CAPPED, FILLER } from './jobs.ts';
 import type { Oracle } from './oracles.ts';
-import { isMezzo, isTerminal, jobUidOf, podKey, slotOf } from './podFacts.ts';
-import { CAPPED, type WorkloadOptions } from './workload.ts';
+import {
+  amountsOf,
+  isMezzo,
+  isTerminal,
+  jobUidOf,
+  NOTHING,
+  plus,
+  podKey,
+  requestsOf,
+  slotOf,
+} from './podFacts.ts';
+import type { WorkloadOptions } from './workload.ts';
 
 export interface Shortfall {
   readonly oracle: Oracle;
@@ -32,6 +43,7 @@ export function shortfalls(
     ...stuck([...pods.filter((pod) => !keepsItsName(pod, services)), ...services, ...adhocs]),
     ...services.flatMap((job) => serviceShortfalls(job, live)),
     ...strays(live, [...services, ...adhocs]),
+    ...idleRoom(api, services, live),
   ];
   if (only === 'everything') {
     const observed = [...services, ...adhocs, ...api.all(CRON_JOBS)];
@@ -44,11 +56,12 @@ const late = (message: string): Shortfall => ({ oracle: 'convergence', message }
 
 /**
  * The dead Pod of an instance that waits for room is kept on purpose, until its successor exists: so its name stays
- * taken. Only the capped job has instances that may wait for ever.
+ * taken. Only the capped job and the filler have instances that may wait for ever.
  */
 function keepsItsName(pod: Pod, services: readonly ServiceJobObject[]): boolean {
   const job = services.find(({ metadata }) => metadata.uid === jobUidOf(pod));
-  return isTerminal(pod) && job?.metadata.name === CAPPED.job;
+  const { name } = job?.metadata ?? {};
+  return isTerminal(pod) && (name === CAPPED.job || name === FILLER.job);
 }
 
 function stuck(objects: readonly KubeObject[]): readonly Shortfall[] {
@@ -62,6 +75,7 @@ function stuck(objects: readonly KubeObject[]): readonly Shortfall[] {
 
 function serviceShortfalls(job: ServiceJobObject, live: readonly Pod[]): readonly Shortfall[] {
   const { name, uid } = job.metadata;
+  if (name === FILLER.job) return [];
   const own = live.filter((pod) => jobUidOf(pod) === uid);
   const running = own.filter(({ status }) => status?.phase === 'Running');
   const asked = job.spec.instances ?? 1;
@@ -79,6 +93,27 @@ function serviceShortfalls(job: ServiceJobObject, live: readonly Pod[]): readonl
       `ServiceJob ${name}: ${podKey(pod)} runs ${pod.spec.containers[0]?.image}, not ${job.spec.template.image}`,
     ),
   );
+}
+
+/** While the filler waits, no node may have room for one more of it. */
+function idleRoom(
+  api: FakeApiServer,
+  services: readonly ServiceJobObject[],
+  live: readonly Pod[],
+): readonly Shortfall[] {
+  const filler = services.find(({ metadata }) => metadata.name === FILLER.job);
+  if (filler === undefined) return [];
+  const own = live.filter((pod) => jobUidOf(pod) === filler.metadata.uid);
+  if (own.length >= (filler.spec.instances ?? 1)) return [];
+  return [...(api.all(NODES) as Iterable<Node>)].flatMap(({ metadata: { name }, status }) => {
+    const here = [...(api.all(PODS) as Iterable<Pod>)].filter(
+      (pod) => pod.spec.nodeName === name && !isTerminal(pod),
+    );
+    const taken = here.map(requestsOf).reduce(plus, NOTHING);
+    const freeMillis = (amountsOf(status?.allocatable).cpuMillis ?? 0) - taken.cpuMillis;
+    if (freeMillis < FILLER.eachMillis) return [];
+    return [late(`${name} has ${freeMillis}m cpu free while the filler waits`)];
+  });
 }
 
 function adhocShortfalls({ metadata, spec, status }: AdhocJobObject): readonly Shortfall[] {

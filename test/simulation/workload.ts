@@ -12,18 +12,9 @@ import {
 } from '../../operator/src/schema/mezzoKinds.ts';
 import type { FakeApiServer } from '../support/fakeApiServer.ts';
 import type { FakeClock } from '../support/fakeClock.ts';
+import { CAPPED, FILLER, keyOf, NAMESPACE, serviceJob, task } from './jobs.ts';
 import { tolerant } from './kubelet.ts';
 import { isMezzo, isTerminal } from './podFacts.ts';
-
-export const NAMESPACE = 'apps';
-/** The job that asks for more than its role's limit: half of it must stay pending. */
-export const CAPPED = {
-  role: 'capped',
-  job: 'capped',
-  limitMillis: 1000,
-  instances: 4,
-  eachMillis: 500,
-} as const;
 
 const USER = 'user';
 const ROLE_PATHS = ['eng', 'eng/web', 'ops'] as const;
@@ -39,6 +30,8 @@ export interface WorkloadOptions {
   readonly foreignShare: number;
   /** Without the kinds a controller under test does not know. */
   readonly only: 'services' | 'everything';
+  /** The nodes are full of work of the lowest tier, this many instances of it. */
+  readonly fillers: number;
 }
 
 /** What the users do: roles, quotas, jobs, and changes of mind, all within what the nodes can hold. */
@@ -51,7 +44,7 @@ export class Workload {
   }
 
   start(): void {
-    const { api, rng, only, foreignShare } = this.#options;
+    const { api, rng, foreignShare, fillers } = this.#options;
     const by = USER;
     api.create(NAMESPACES, { metadata: { name: NAMESPACE } }, { by });
     for (const path of ROLE_PATHS) this.#role(path);
@@ -65,6 +58,19 @@ export class Workload {
         serviceJob(CAPPED.job, CAPPED.role, CAPPED.instances, CAPPED.eachMillis),
       );
     }
+    if (fillers > 0) {
+      this.#create(SERVICE_JOBS, serviceJob(FILLER.job, FILLER.role, fillers, FILLER.eachMillis));
+    }
+    // In a tight run the others come when all is taken.
+    if (fillers > 0) this.#options.clock.setTimer(6000, () => this.#addJobs());
+    else this.#addJobs();
+    for (const node of this.#options.nodeNames())
+      if (rng.next() < foreignShare) this.#addForeign(node);
+    this.#changeMindLater();
+  }
+
+  #addJobs(): void {
+    const { rng, only } = this.#options;
     const services = 1 + rng.int(3);
     for (let count = 0; count < services; count += 1) this.#addService();
     if (only === 'everything') {
@@ -72,9 +78,6 @@ export class Workload {
       for (let count = 0; count < adhocs; count += 1) this.#addAdhoc();
       if (rng.next() < 0.4) this.#addCron();
     }
-    for (const node of this.#options.nodeNames())
-      if (rng.next() < foreignShare) this.#addForeign(node);
-    this.#changeMindLater();
   }
 
   #role(path: string): void {
@@ -95,7 +98,18 @@ export class Workload {
   }
 
   #create(ref: ResourceRef, object: KubeObject): void {
-    this.#options.api.create(ref, object, { by: USER });
+    this.#options.api.create(ref, this.#inTier(object), { by: USER });
+  }
+
+  /** Where the nodes are full, work must be of the tier that may preempt. */
+  #inTier(object: KubeObject): KubeObject {
+    if (this.#options.fillers === 0 || object.metadata.name === FILLER.job) return object;
+    const { spec } = object as { spec?: { jobTemplate?: { spec: object } } };
+    const tier = 'production';
+    if (spec?.jobTemplate === undefined)
+      return { ...object, spec: { ...spec, tier } } as KubeObject;
+    const jobTemplate = { ...spec.jobTemplate, spec: { ...spec.jobTemplate.spec, tier } };
+    return { ...object, spec: { ...spec, jobTemplate } } as KubeObject;
   }
 
   #name(stem: string): string {
@@ -196,6 +210,7 @@ export class Workload {
       () => this.#newTemplate(),
       () => this.#deletePod(),
       () => this.#replaceService(),
+      () => this.#changeQuota(),
       ...(only === 'everything' ? [() => this.#addAdhocIfFew()] : []),
     ];
     changes[rng.int(changes.length)]?.();
@@ -204,7 +219,10 @@ export class Workload {
   #service(): ServiceJobObject | undefined {
     const { api, rng } = this.#options;
     const jobs = [...(api.all(SERVICE_JOBS) as Iterable<ServiceJobObject>)].filter(
-      ({ metadata }) => metadata.name !== CAPPED.job && metadata.deletionTimestamp === undefined,
+      ({ metadata }) =>
+        metadata.name !== CAPPED.job &&
+        metadata.name !== FILLER.job &&
+        metadata.deletionTimestamp === undefined,
     );
     return jobs[rng.int(jobs.length)];
   }
@@ -233,6 +251,15 @@ export class Workload {
     if (pod !== undefined) tolerant(() => api.delete(PODS, keyOf(pod), { by: USER }));
   }
 
+  /** Up and down, but never below what the jobs may ask for. */
+  #changeQuota(): void {
+    const { api, rng } = this.#options;
+    const isTop = rng.next() < 0.5;
+    const limits = { cpus: `${(isTop ? 4000 : 2000) + rng.int(3) * 500}m` };
+    const name = isTop ? 'eng' : 'eng-web';
+    tolerant(() => api.patch(QUOTAS, { name }, 'merge', { spec: { limits } }, { by: USER }));
+  }
+
   /** Deletes a job and makes another, sometimes of the same name. */
   #replaceService(): void {
     const { api, rng } = this.#options;
@@ -247,54 +274,4 @@ export class Workload {
   #addAdhocIfFew(): void {
     if ([...this.#options.api.all(ADHOC_JOBS)].length < 6) this.#addAdhoc();
   }
-}
-
-export function keyOf({ metadata }: KubeObject): {
-  readonly name: string;
-  readonly namespace: string;
-} {
-  return { name: metadata.name, namespace: metadata.namespace ?? '' };
-}
-
-interface Script {
-  readonly seconds: number;
-  readonly exitCode: number;
-}
-
-function task(
-  image: string,
-  cpuMillis: number,
-  script?: Script,
-): ServiceJobObject['spec']['template'] & { env: { name: string; value: string }[] } {
-  const env =
-    script === undefined
-      ? []
-      : [
-          { name: 'SIM_DURATION_SECONDS', value: String(script.seconds) },
-          { name: 'SIM_EXIT_CODE', value: String(script.exitCode) },
-        ];
-  return { image, resources: { cpus: `${cpuMillis}m`, mem: '128Mi' }, killGraceSeconds: 5, env };
-}
-
-function serviceJob(
-  name: string,
-  role: string,
-  instances: number,
-  cpuMillis: number,
-): ServiceJobObject {
-  return {
-    metadata: { name, namespace: NAMESPACE },
-    spec: {
-      role,
-      instances,
-      template: task('service:1', cpuMillis),
-      // A failed update would rightly stop short of the newest template; here every update must arrive.
-      update: {
-        watchSeconds: 2,
-        maxPerInstanceFailures: 100,
-        maxFailedInstances: 10_000,
-        rollbackOnFailure: false,
-      },
-    },
-  };
 }

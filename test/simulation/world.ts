@@ -54,7 +54,7 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   const history = new History(clock, keepsHistory);
   api.onCommit((commit) => history.record(commit.by, describeCommit(commit)));
   const kubelets = new Kubelets({ api, clock, rng: stream('kubelets') });
-  const { nodes, cpus, foreignShare } = drawFleet(plan);
+  const { nodes, cpus, foreignShare, isTight } = drawFleet(plan);
   const fleet = new Fleet({ api, clock, rng: stream('fleet'), kubelets, cpus });
   const oracles = new Oracles(api, clock, fleet.disruptedMs);
   const gc = stream('gc');
@@ -73,6 +73,8 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
     nodeNames: () => kubelets.nodeNames,
     foreignShare,
     only,
+    // Twelve of half a CPU each fill six nodes of one.
+    fillers: isTight && only === 'everything' ? 2 * nodes * cpus : 0,
   });
   workload.start();
   const sabotage = options.sabotage ?? ((kube: KubeApi) => kube);
@@ -108,10 +110,19 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   };
 }
 
-/** Nodes of one run: a few large ones with room to spare, or small ones that fill up. All the work always fits. */
-function drawFleet(rng: Rng): { nodes: number; cpus: number; foreignShare: number } {
-  if (rng.next() < 0.3) return { nodes: 6, cpus: 1, foreignShare: 0 };
-  return { nodes: 3 + rng.int(3), cpus: 4, foreignShare: 0.5 };
+interface FleetPlan {
+  readonly nodes: number;
+  readonly cpus: number;
+  readonly foreignShare: number;
+  readonly isTight: boolean;
+}
+
+/** A few large nodes with room to spare, or small ones that fill up. All but the filler always fits. */
+function drawFleet(rng: Rng): FleetPlan {
+  if (rng.next() >= 0.3) {
+    return { nodes: 3 + rng.int(3), cpus: 4, foreignShare: 0.5, isTight: false };
+  }
+  return { nodes: 6, cpus: 1, foreignShare: 0, isTight: rng.next() < 0.4 };
 }
 
 /** Waits until nothing is missing at two checks in a row; what is missing at the limit is a violation. */
