@@ -140,10 +140,14 @@ describe('a run', () => {
       'tick: Normal RunStarted: started tick-29453765 for 2026-01-01T00:05:00Z',
     ]);
   });
-  test('is not started twice, though the record of it was lost', async () => {
+  test.each([
+    ['while it is active', () => undefined],
+    ['when it has ended', () => endRun('tick-29453765', 'Succeeded')],
+  ])('is not started twice, though the record of it was lost: %s', async (_when, then) => {
     make();
     await clock.advance(300_000);
     await look();
+    then();
     const { status: _lost, ...bare } = cron();
     all.api.update(CRON_JOBS, { ...bare, status: {} } as CronJobObject, { subresource: 'status' });
     await look();

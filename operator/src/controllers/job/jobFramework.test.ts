@@ -124,12 +124,24 @@ describe('demand', () => {
     expect(scheduling.log).toContain('suppress mezzo-jobs [web]');
   });
   test('is not launched twice while its Pod is on its way', async () => {
-    jobs.setDemand(SHOP, [demand(0)]);
-    scheduling.offer(JOBS_FRAMEWORK, { resources: SIZE });
-    scheduling.offer(JOBS_FRAMEWORK, { resources: SIZE });
-    await clock.settle();
-    expect(count('accept')).toBe(1);
-    expect(count('decline')).toBe(1);
+    const never = new Promise<never>(() => undefined);
+    const slow = new HandScheduling({ ...all.kube, create: () => never });
+    const waitingForReply = createJobFramework({
+      scheduling: slow,
+      world: all.world,
+      clock,
+      log: silentLog,
+      holds: () => [],
+      onRejection: () => undefined,
+      onUnplaced: () => undefined,
+    });
+    waitingForReply.setDemand(SHOP, [demand(0)]);
+    for (let round = 0; round < 2; round += 1) {
+      slow.offer(JOBS_FRAMEWORK, { resources: SIZE });
+      await clock.settle();
+    }
+    expect(slow.log.filter((line) => line.startsWith('accept'))).toHaveLength(1);
+    expect(waitingForReply.waiting()).toEqual([]);
   });
   test('may be launched again when the Pod it became is gone before anybody looked', async () => {
     jobs.setDemand(SHOP, [demand(0)]);

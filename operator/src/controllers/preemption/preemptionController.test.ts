@@ -266,6 +266,7 @@ describe('a preemption is given up', () => {
 });
 
 test('an offer in the way is taken back instead of a task, once, and its room is kept', async () => {
+  all.node('node-2', { cpu: '4', memory: '8Gi', pods: '20' });
   const offers: string[] = [];
   const rescinded: string[] = [];
   operator.set.scheduling.register(
@@ -282,13 +283,13 @@ test('an offer in the way is taken back instead of a task, once, and its room is
     },
   );
   await clock.advance(100);
-  expect(offers).toHaveLength(1);
+  expect(offers).toHaveLength(2);
   all.make(SERVICE_JOBS, 'vip', spec(1, 'production', '3'));
   await settle('vip');
   await clock.advance(2_000);
   await operator.set.preemption.consider();
   await operator.set.preemption.consider();
-  expect(rescinded).toEqual(offers.slice(0, 1));
+  expect(rescinded).toHaveLength(1);
   expect(operator.set.preemption.transientHolds()).toHaveLength(1);
   await settle('vip');
   expect(podsOf('vip')).toHaveLength(1);
