@@ -12,7 +12,7 @@ import {
   type RefusedTask,
   refusedByCycle,
 } from './decideLaunch.ts';
-import { taskToPod } from './taskToPod.ts';
+import { taskToPod } from './pod/taskToPod.ts';
 import type { FrameworkPlace } from './types.ts';
 
 /** What of a framework its launches need. */

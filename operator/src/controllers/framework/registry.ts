@@ -7,8 +7,9 @@ import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { RefusedTask } from './decideLaunch.ts';
 import { FrameworkObjects, MANAGED_BY, placeOf, storedProfile } from './frameworkObjects.ts';
 import { Launches } from './launches.ts';
-import { stateFor } from './podUpdates.ts';
-import { PodWriter } from './podWriter.ts';
+import { stateFor } from './pod/podUpdates.ts';
+import { PodWriter } from './pod/podWriter.ts';
+import { type Audience, StatusUpdates } from './pod/statusUpdates.ts';
 import {
   newRegistration,
   type Presence,
@@ -16,7 +17,6 @@ import {
   recoveryDelayMs,
   statusOf,
 } from './registration.ts';
-import { type Audience, StatusUpdates } from './statusUpdates.ts';
 import type { FrameworkHubOptions, FrameworkSummary } from './types.ts';
 
 /** Completed frameworks whose ids are remembered. Source: Mesos `src/master/constants.hpp`, `DEFAULT_MAX_COMPLETED_FRAMEWORKS`. */

@@ -1,7 +1,7 @@
 import { agentId, type FrameworkId, offerId, rolePath, taskId } from '../../model/ids.ts';
 import { type CallOf, refuseMsOf, uuidFromBase64 } from '../../schema/mesos/call.ts';
+import { graceSecondsOf } from './pod/taskToPod.ts';
 import type { Registry } from './registry.ts';
-import { graceSecondsOf } from './taskToPod.ts';
 import type { FrameworkHubOptions } from './types.ts';
 
 interface TaskQuestion {

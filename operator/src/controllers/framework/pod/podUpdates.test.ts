@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ContainerState, Pod } from '../../schema/kubeObjects.ts';
+import type { ContainerState, Pod } from '../../../schema/kubeObjects.ts';
 import { stateFor, updatesOf } from './podUpdates.ts';
 
 const AT = '2026-01-01T00:00:10Z';

@@ -5,15 +5,15 @@ import {
   frameworkId,
   type TaskId,
   taskId,
-} from '../../model/ids.ts';
-import { ANNOTATION, LABEL } from '../../model/labels.ts';
-import type { CancelTimer, Clock } from '../../ports/clock.ts';
-import type { CacheEvent } from '../../runtime/cache.ts';
-import type { Pod } from '../../schema/kubeObjects.ts';
-import { uuidToBase64 } from '../../schema/mesos/call.ts';
-import type { MesosTaskState, WireTaskStatus } from '../../schema/mesos/event.ts';
-import type { MesosCapability } from '../../schema/mesos/framework.ts';
-import { frameworkObjectName, updateUuid } from './names.ts';
+} from '../../../model/ids.ts';
+import { ANNOTATION, LABEL } from '../../../model/labels.ts';
+import type { CancelTimer, Clock } from '../../../ports/clock.ts';
+import type { CacheEvent } from '../../../runtime/cache.ts';
+import type { Pod } from '../../../schema/kubeObjects.ts';
+import { uuidToBase64 } from '../../../schema/mesos/call.ts';
+import type { MesosTaskState, WireTaskStatus } from '../../../schema/mesos/event.ts';
+import type { MesosCapability } from '../../../schema/mesos/framework.ts';
+import { frameworkObjectName, updateUuid } from '../names.ts';
 import {
   LAUNCH_FAILED_PREFIX,
   launchFailureOf,

@@ -1,7 +1,11 @@
-import { ANNOTATION } from '../../model/labels.ts';
-import type { ContainerState, Pod } from '../../schema/kubeObjects.ts';
-import type { MesosReason, MesosStatusSource, MesosTaskState } from '../../schema/mesos/event.ts';
-import { taskViewOf, timeOf } from '../task/taskView.ts';
+import { ANNOTATION } from '../../../model/labels.ts';
+import type { ContainerState, Pod } from '../../../schema/kubeObjects.ts';
+import type {
+  MesosReason,
+  MesosStatusSource,
+  MesosTaskState,
+} from '../../../schema/mesos/event.ts';
+import { taskViewOf, timeOf } from '../../task/taskView.ts';
 
 /**
  * The life of a task as its Pod tells it. `updatesOf` lists every update the framework must have seen by now, in

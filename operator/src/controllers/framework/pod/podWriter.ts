@@ -1,13 +1,13 @@
-import { ANNOTATION, TASK_FINALIZER } from '../../model/labels.ts';
-import type { Clock } from '../../ports/clock.ts';
-import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.ts';
-import type { Logger } from '../../ports/logger.ts';
-import type { Rng } from '../../ports/rng.ts';
-import type { CacheReader } from '../../runtime/cache.ts';
-import { OperatorError } from '../../runtime/errors.ts';
-import { PODS } from '../../schema/kubeKinds.ts';
-import type { Pod } from '../../schema/kubeObjects.ts';
-import { KeyedWorker } from './keyedWorker.ts';
+import { ANNOTATION, TASK_FINALIZER } from '../../../model/labels.ts';
+import type { Clock } from '../../../ports/clock.ts';
+import { isKubeError, type KubeApi, type ObjectKey } from '../../../ports/kubeApi.ts';
+import type { Logger } from '../../../ports/logger.ts';
+import type { Rng } from '../../../ports/rng.ts';
+import type { CacheReader } from '../../../runtime/cache.ts';
+import { OperatorError } from '../../../runtime/errors.ts';
+import { PODS } from '../../../schema/kubeKinds.ts';
+import type { Pod } from '../../../schema/kubeObjects.ts';
+import { KeyedWorker } from '../keyedWorker.ts';
 import { stepRank, type UpdateStep } from './podUpdates.ts';
 
 /** What shall become of one Pod; grows until it has come true, then is forgotten. */

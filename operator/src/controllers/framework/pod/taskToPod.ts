@@ -1,23 +1,23 @@
-import type { FrameworkId, RolePath, TaskId } from '../../model/ids.ts';
-import { taskId } from '../../model/ids.ts';
-import { ANNOTATION, LABEL, TASK_FINALIZER } from '../../model/labels.ts';
-import { isEmpty } from '../../model/resources.ts';
-import { ok, type Result, refuse } from '../../model/result.ts';
-import type { Container, Pod } from '../../schema/kubeObjects.ts';
-import { idFault } from '../../schema/mesos/framework.ts';
-import { amountsFromMesos, type TaskAmounts } from '../../schema/mesos/resource.ts';
-import type { CommandInfo, ContainerInfo, TaskInfo } from '../../schema/mesos/task.ts';
-import { API_VERSION, type FrameworkObject } from '../../schema/mezzoKinds.ts';
-import { formatResources } from '../../schema/quantity.ts';
+import type { FrameworkId, RolePath, TaskId } from '../../../model/ids.ts';
+import { taskId } from '../../../model/ids.ts';
+import { ANNOTATION, LABEL, TASK_FINALIZER } from '../../../model/labels.ts';
+import { isEmpty } from '../../../model/resources.ts';
+import { ok, type Result, refuse } from '../../../model/result.ts';
+import type { Container, Pod } from '../../../schema/kubeObjects.ts';
+import { idFault } from '../../../schema/mesos/framework.ts';
+import { amountsFromMesos, type TaskAmounts } from '../../../schema/mesos/resource.ts';
+import type { CommandInfo, ContainerInfo, TaskInfo } from '../../../schema/mesos/task.ts';
+import { API_VERSION, type FrameworkObject } from '../../../schema/mezzoKinds.ts';
+import { formatResources } from '../../../schema/quantity.ts';
 import {
   containerResources,
   RESTRICTED_CONTAINER,
   RESTRICTED_POD,
   roleLabel,
-} from '../task/buildTaskPod.ts';
-import { frameworkObjectName, taskPodName } from './names.ts';
+} from '../../task/buildTaskPod.ts';
+import { frameworkObjectName, taskPodName } from '../names.ts';
+import type { FrameworkPlace } from '../types.ts';
 import { TASK_CONTAINER } from './podUpdates.ts';
-import type { FrameworkPlace } from './types.ts';
 
 /** What a task's Pod takes from its framework and from the operator's configuration. */
 export interface PodContext {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { taskInfo } from '../../../../test/support/frameworkHarness.ts';
-import { frameworkId, rolePath, taskId } from '../../model/ids.ts';
-import type { Pod } from '../../schema/kubeObjects.ts';
-import { withoutNulls } from '../../schema/mesos/lenient.ts';
-import { TaskInfo } from '../../schema/mesos/task.ts';
-import { frameworkObjectName, taskPodName, updateUuid } from './names.ts';
+import { taskInfo } from '../../../../../test/support/frameworkHarness.ts';
+import { frameworkId, rolePath, taskId } from '../../../model/ids.ts';
+import type { Pod } from '../../../schema/kubeObjects.ts';
+import { withoutNulls } from '../../../schema/mesos/lenient.ts';
+import { TaskInfo } from '../../../schema/mesos/task.ts';
+import { frameworkObjectName, taskPodName, updateUuid } from '../names.ts';
 import { type PodContext, taskToPod } from './taskToPod.ts';
 
 const CONTEXT: PodContext = {

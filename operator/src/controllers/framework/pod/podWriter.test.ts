@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { directClient } from '../../../../test/support/fakeApi/directTransport.ts';
-import { FakeApiServer } from '../../../../test/support/fakeApiServer.ts';
-import { FakeClock } from '../../../../test/support/fakeClock.ts';
-import { silentLog } from '../../../../test/support/frameworkHarness.ts';
-import { TASK_FINALIZER } from '../../model/labels.ts';
-import { createSeededRng } from '../../model/seededRng.ts';
-import { type DeleteOptions, type KubeApi, KubeApiError } from '../../ports/kubeApi.ts';
-import { Cache } from '../../runtime/cache.ts';
-import { PODS } from '../../schema/kubeKinds.ts';
-import type { Pod } from '../../schema/kubeObjects.ts';
-import { KeyedWorker } from './keyedWorker.ts';
+import { directClient } from '../../../../../test/support/fakeApi/directTransport.ts';
+import { FakeApiServer } from '../../../../../test/support/fakeApiServer.ts';
+import { FakeClock } from '../../../../../test/support/fakeClock.ts';
+import { silentLog } from '../../../../../test/support/frameworkHarness.ts';
+import { TASK_FINALIZER } from '../../../model/labels.ts';
+import { createSeededRng } from '../../../model/seededRng.ts';
+import { type DeleteOptions, type KubeApi, KubeApiError } from '../../../ports/kubeApi.ts';
+import { Cache } from '../../../runtime/cache.ts';
+import { PODS } from '../../../schema/kubeKinds.ts';
+import type { Pod } from '../../../schema/kubeObjects.ts';
+import { KeyedWorker } from '../keyedWorker.ts';
 import { PodWriter } from './podWriter.ts';
 
 const KEY = { name: 'p', namespace: 'tenants' };
