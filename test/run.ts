@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { runStep, type StepOutcome } from './gates/runStep.ts';
+import type { StepOutcome } from './gates/runStep.ts';
+import { runSteps } from './gates/runSteps.ts';
 import { STEPS, type Step, TIERS, type Tier } from './gates/steps.ts';
 
 /**
@@ -20,23 +21,26 @@ async function main(argv: readonly string[]): Promise<number> {
     );
     return unknown === undefined ? 0 : 2;
   }
-  const outcomes: StepOutcome[] = [];
-  for (const step of STEPS.filter((one) => wanted.includes(one.tier)))
-    outcomes.push(await announceAndRun(step));
-  return report(outcomes);
+  const steps = STEPS.filter((one) => wanted.includes(one.tier));
+  return report(await runSteps(steps, { starts, ended }));
 }
 
-async function announceAndRun(step: Step): Promise<StepOutcome> {
-  process.stdout.write(`▸ ${step.tier}: ${step.name}\n`);
-  const outcome = await runStep(step);
+const nameOf = (step: Step): string => `${step.tier}: ${step.name}`;
+
+function starts(step: Step): void {
+  process.stdout.write(`▸ ${nameOf(step)}\n`);
+}
+
+/** All a step has to say, in one piece. */
+function ended(outcome: StepOutcome): void {
+  const { step, passed, failed, skipped, complaint } = outcome;
   const seconds = (outcome.tookMs / 1000).toFixed(1);
-  const skipped = outcome.skipped === 0 ? '' : `, ${outcome.skipped} skipped`;
-  const mark = outcome.failed === 0 ? '✓' : '✗';
-  process.stdout.write(
-    `${mark} ${step.tier}: ${step.name}: ${outcome.passed} passed, ${outcome.failed} failed${skipped} (${seconds} s)\n`,
-  );
-  for (const reason of outcome.skipReasons) process.stdout.write(`  skipped: ${reason}\n`);
-  return outcome;
+  const lines = [
+    ...(complaint === '' || step.isShown === true ? [] : [complaint]),
+    `${failed === 0 ? '✓' : '✗'} ${nameOf(step)}: ${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`} (${seconds} s)`,
+    ...outcome.skipReasons.map((reason) => `  skipped: ${reason}`),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
 }
 
 function report(outcomes: readonly StepOutcome[]): number {
@@ -47,9 +51,7 @@ function report(outcomes: readonly StepOutcome[]): number {
     '\nOne tier alone: npm run check, npm run test:unit, npm run test:integration, npm run test:e2e\n',
   );
   for (const one of failed)
-    process.stdout.write(
-      `failed: ${one.step.tier}: ${one.step.name}: ${one.step.command.join(' ')}\n`,
-    );
+    process.stdout.write(`failed: ${nameOf(one.step)}: ${one.step.command.join(' ')}\n`);
   const skipped = total('skipped') === 0 ? '' : `, ${total('skipped')} skipped`;
   process.stdout.write(`${total('passed')} passed, ${total('failed')} failed${skipped}\n`);
   return total('failed') === 0 && total('passed') > 0 ? 0 : 1;

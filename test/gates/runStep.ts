@@ -11,6 +11,8 @@ export interface StepOutcome {
   readonly skipped: number;
   readonly skipReasons: readonly string[];
   readonly tookMs: number;
+  /** The end of what it wrote, if it failed and nobody has seen it yet. */
+  readonly complaint: string;
 }
 
 interface Ended {
@@ -28,8 +30,8 @@ export async function runStep(step: Step): Promise<StepOutcome> {
       step.counts === 'jest' ? ['--json', '--outputFile', resultFile, '--silent=false'] : [];
     const ended = await run([...step.command, ...extra], step);
     const counted = await count(step, ended, resultFile);
-    if (counted.failed > 0) process.stdout.write(`${tail(ended.output)}\n`);
-    return { step, ...counted, tookMs: performance.now() - startedMs };
+    const complaint = counted.failed > 0 ? tail(ended.output) : '';
+    return { step, ...counted, tookMs: performance.now() - startedMs, complaint };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -6,8 +6,10 @@ export interface Step {
   readonly tier: Tier;
   readonly name: string;
   readonly command: readonly string[];
-  /** Its output is shown as it comes: long work that tells how far it is. */
+  /** Its output is shown as it comes: long work that tells how far it is. Only for steps that run alone. */
   readonly isShown?: boolean;
+  /** May run beside its neighbours that may: it needs no port, no cluster and no quiet machine. */
+  readonly isSideBySide?: boolean;
   /** How its tests are counted: a gate is one check, jest and the simulation report their own figures. */
   readonly counts: 'gate' | 'jest' | 'lastLine';
   readonly timeoutMinutes: number;
@@ -28,6 +30,7 @@ const gate = (name: string, ...command: string[]): Step => ({
   command,
   counts: 'gate',
   timeoutMinutes: 5,
+  isSideBySide: true,
 });
 const jest = (tier: Tier, project: string, timeoutMinutes: number, ...flags: string[]): Step => ({
   tier,
@@ -47,10 +50,14 @@ const binaries = (tier: Tier, ...names: string[]): Step => ({
   isShown: true,
 });
 
-/** Everything `npm test` does, in order. */
+/** By default jest leaves a processor idle, of two one half. */
+const ON_ALL_PROCESSORS = '--maxWorkers=100%';
+
+/** Everything `npm test` does, in order; the longest of those that run side by side comes first. */
 export const STEPS: readonly Step[] = [
-  gate('format', 'biome', 'check', '--linter-enabled=false', '.'),
+  { ...jest('unit', 'unit', 10, ON_ALL_PROCESSORS), isSideBySide: true },
   gate('types', 'tsc', '--noEmit'),
+  gate('format', 'biome', 'check', '--linter-enabled=false', '.'),
   gate('lint and purity', 'oxlint', '--type-aware', ...SOURCES),
   gate(
     'layers',
@@ -64,10 +71,9 @@ export const STEPS: readonly Step[] = [
   gate('dead code', 'knip'),
   gate('generated files', 'node', 'operator/src/schema/generate/cli.ts', '--check'),
   gate("chart's copies of the CRDs", 'node', 'charts/sync.ts', '--check'),
-  jest('unit', 'unit', 10),
   binaries('integration'),
   jest('integration', 'integration', 30, '--runInBand'),
-  jest('simulation', 'simulation', 10),
+  jest('simulation', 'simulation', 10, ON_ALL_PROCESSORS),
   {
     tier: 'simulation',
     name: '1,000 seeds',
