@@ -64,9 +64,19 @@ export default {
       to: { path: '^operator/src/(?!model|schema|ports)' },
     },
     {
+      name: 'client-shares-model-and-schema',
+      comment: 'It is for other people: thin, without dependencies, and not tied to the operator.',
+      severity: 'error',
+      from: { path: '^client/', pathNot: '\\.test\\.ts$' },
+      to: { pathNot: '^client/|^operator/src/(model|schema)/', dependencyTypesNot: ['core'] },
+    },
+    {
       name: 'product-knows-no-tests',
       severity: 'error',
-      from: { path: '^(operator|agent-daemonset)/', pathNot: '\\.test\\.ts$|\\.test/|testdata' },
+      from: {
+        path: '^(operator|agent-daemonset|client)/',
+        pathNot: '\\.test\\.ts$|\\.test/|testdata',
+      },
       to: { path: '^(test|local-cluster)/' },
     },
     {

@@ -21,6 +21,7 @@ const SOURCES = [
   'local-cluster',
   'images',
   'charts',
+  'client',
   'test',
 ];
 

@@ -76,6 +76,11 @@ describe('the layer rule', () => {
       from: 'agent-daemonset/src/a.ts',
       to: 'operator/src/runtime/x.ts',
     },
+    {
+      rule: 'client-shares-model-and-schema',
+      from: 'client/src/a.ts',
+      to: 'operator/src/api/x.ts',
+    },
     { rule: 'product-knows-no-tests', from: 'operator/src/api/a.ts', to: 'test/support/x.ts' },
     {
       rule: 'no-cycles',
