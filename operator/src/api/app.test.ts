@@ -61,7 +61,7 @@ describe('POST /api/v1/scheduler, the checks in their order', () => {
     ['application/json; charset=utf-8', 415],
     ['Application/JSON', 415],
     ['text/plain', 415],
-    ['application/x-protobuf', 415],
+    ['application/x-protobuf; charset=utf-8', 415],
   ])('content type %s: %d', async (type, status) => {
     expect((await api.post(SUBSCRIBE, { 'content-type': type })).status).toBe(status);
   });
@@ -108,7 +108,8 @@ describe('POST /api/v1/scheduler, the checks in their order', () => {
 
   test.each([
     ['text/html', 406],
-    ['application/x-protobuf', 406],
+    ['application/x-protobuf;q=0, application/json;q=0', 406],
+    ['application/x-protobuf', 200],
     ['application/json;q=0', 406],
     ['application/x-protobuf, application/json', 200],
     ['*/*', 200],

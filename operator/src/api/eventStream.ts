@@ -3,8 +3,9 @@ import type { EventSink } from '../controllers/framework/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { SchedulerEvent } from '../schema/mesos/event.ts';
-import { JSON_TYPE } from './mediaType.ts';
-import { encodeRecord } from './recordIo.ts';
+import { EVENT_CODEC } from '../schema/mesos/proto/codec.ts';
+import type { WireType } from './mediaType.ts';
+import { encodeJsonRecord, frameRecord } from './recordIo.ts';
 
 export interface EventStreamOptions {
   readonly clock: Clock;
@@ -12,7 +13,15 @@ export interface EventStreamOptions {
   /** Bytes that may wait for a reader; one more and it is cut off. */
   readonly bufferBytes: number;
   readonly streamId: string;
+  /** The form of the records. */
+  readonly mediaType: WireType;
 }
+
+/** One event as one record; total over the wire types. */
+const ENCODERS = {
+  'application/json': (event) => Buffer.from(encodeJsonRecord(event), 'latin1'),
+  'application/x-protobuf': (event) => frameRecord(EVENT_CODEC.toProto(event)),
+} as const satisfies Record<WireType, (event: SchedulerEvent) => Buffer>;
 
 /** How long an ended stream may take to drain. */
 const DRAIN_MS = 10_000;
@@ -23,12 +32,13 @@ const DRAIN_MS = 10_000;
  */
 export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventSink {
   response.writeHead(200, {
-    'Content-Type': JSON_TYPE,
+    'Content-Type': options.mediaType,
     'Mesos-Stream-Id': options.streamId,
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
   });
   response.flushHeaders();
+  const encode = ENCODERS[options.mediaType];
   let open = true;
   response.once('close', () => {
     open = false;
@@ -42,7 +52,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
   return {
     send(event: SchedulerEvent) {
       if (!open) return;
-      response.write(encodeRecord(event), 'latin1');
+      response.write(encode(event));
       if (response.writableLength > options.bufferBytes)
         cut(`the reader left ${response.writableLength} bytes unread`);
     },

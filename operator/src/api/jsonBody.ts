@@ -12,9 +12,16 @@ export interface BodyFault {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** True when no bracket in `bytes` is nested deeper than `limit`. Assumes nothing about the rest being JSON. */
+/** Brackets a body may hold: a few bytes each would otherwise become millions of objects. */
+const MAX_JSON_BRACKETS = 400_000;
+
+/**
+ * True when no bracket in `bytes` is nested deeper than `limit` and there are not too many of them. Assumes nothing
+ * about the rest being JSON.
+ */
 export function isShallow(bytes: Uint8Array, limit = MAX_JSON_DEPTH): boolean {
   let depth = 0;
+  let brackets = 0;
   let inText = false;
   for (let index = 0; index < bytes.length; index += 1) {
     const byte = bytes[index];
@@ -24,7 +31,8 @@ export function isShallow(bytes: Uint8Array, limit = MAX_JSON_DEPTH): boolean {
     } else if (byte === QUOTE) inText = true;
     else if (byte === 0x7b || byte === 0x5b) {
       depth += 1;
-      if (depth > limit) return false;
+      brackets += 1;
+      if (depth > limit || brackets > MAX_JSON_BRACKETS) return false;
     } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
   }
   return true;
@@ -65,7 +73,7 @@ export function parseJson(bytes: Buffer): Result<unknown, BodyFault> {
   if (!isShallow(bytes))
     return refuse({
       status: 400,
-      message: `The JSON is nested deeper than ${MAX_JSON_DEPTH} levels`,
+      message: `The JSON is nested deeper than ${MAX_JSON_DEPTH} levels or has more than ${MAX_JSON_BRACKETS} brackets`,
     });
   try {
     return ok(JSON.parse(bytes.toString('utf8')) as unknown);

@@ -1,5 +1,16 @@
 export const JSON_TYPE = 'application/json';
 export const PROTOBUF_TYPE = 'application/x-protobuf';
+export type WireType = typeof JSON_TYPE | typeof PROTOBUF_TYPE;
+
+/** The exact header values, as Mesos compares them: case counts and no parameter is allowed. */
+export function wireTypeOf(contentType: string): WireType | undefined {
+  return contentType === JSON_TYPE || contentType === PROTOBUF_TYPE ? contentType : undefined;
+}
+
+/** The form a reply takes; JSON when the client takes both, undefined when it takes neither. */
+export function replyType(accept: string | undefined): WireType | undefined {
+  return [JSON_TYPE, PROTOBUF_TYPE].find((type): type is WireType => accepts(accept, type));
+}
 
 /**
  * Whether an `Accept` header takes `type`. No header takes everything; a quality of 0 refuses.

@@ -12,18 +12,18 @@ import { createTokenReview } from './auth/tokenReview.ts';
 import { isShallow } from './jsonBody.ts';
 import { accepts } from './mediaType.ts';
 import { RateLimit } from './rateLimit.ts';
-import { encodeRecord } from './recordIo.ts';
+import { encodeJsonRecord } from './recordIo.ts';
 
 let clock: FakeClock;
 beforeEach(() => {
   clock = new FakeClock();
 });
 
-describe('encodeRecord', () => {
+describe('encodeJsonRecord', () => {
   test('the length counts bytes and characters alike, and there is one line feed', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
-        const record = encodeRecord(value);
+        const record = encodeJsonRecord(value);
         const [length = '', json = '', ...rest] = record.split('\n');
         expect(rest).toEqual([]);
         expect(Buffer.byteLength(record, 'utf8')).toBe(record.length);
@@ -33,7 +33,7 @@ describe('encodeRecord', () => {
     );
   });
   test('bytes of one record', () => {
-    expect(encodeRecord({ type: 'ERROR', error: { message: 'é\n😀' } })).toBe(
+    expect(encodeJsonRecord({ type: 'ERROR', error: { message: 'é\n😀' } })).toBe(
       '59\n{"type":"ERROR","error":{"message":"\\u00e9\\n\\ud83d\\ude00"}}',
     );
   });

@@ -1,12 +1,13 @@
 import { type Request, type Response, Router } from 'express';
 import type { CallOutcome, FrameworkHub } from '../../controllers/framework/hub.ts';
 import type { Principal } from '../../controllers/framework/types.ts';
-import { type Call, type CallOf, parseCall } from '../../schema/mesos/call.ts';
+import { type Result, refuse } from '../../model/result.ts';
+import { type Call, type CallOf, parseCall, parseProtoCall } from '../../schema/mesos/call.ts';
 import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
 import { openEventStream } from '../eventStream.ts';
-import { parseJson, readBody } from '../jsonBody.ts';
-import { accepts, JSON_TYPE, PROTOBUF_TYPE } from '../mediaType.ts';
+import { type BodyFault, parseJson, readBody } from '../jsonBody.ts';
+import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType, wireTypeOf } from '../mediaType.ts';
 import type { RateLimit } from '../rateLimit.ts';
 import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';
 
@@ -63,11 +64,10 @@ async function handlePost(
   }
   const call = await readCall(scheduler, request, response);
   if (call === undefined) return;
-  if (call.kind === 'SUBSCRIBE' || call.kind === 'RECONCILE_OPERATIONS') {
-    if (!accepts(request.headers.accept, JSON_TYPE)) {
-      sendError(response, 406, `Expecting 'Accept' to allow '${JSON_TYPE}'`);
-      return;
-    }
+  const mediaType = replyType(request.headers.accept);
+  if (mediaType === undefined && ACCEPT_COUNTS.has(call.kind)) {
+    sendError(response, 406, `Expecting 'Accept' to allow '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
+    return;
   }
   const streamId = headerOf(request, 'mesos-stream-id');
   if (call.kind !== 'SUBSCRIBE') {
@@ -79,8 +79,11 @@ async function handlePost(
     sendError(response, 400, "Subscribe calls should not include the 'Mesos-Stream-Id' header");
     return;
   }
-  await subscribe(scheduler, hub, call, principal, response);
+  await subscribe(scheduler, hub, call, { principal, mediaType: mediaType ?? JSON_TYPE, response });
 }
+
+/** Calls whose reply has a form; the others are answered without a body. */
+const ACCEPT_COUNTS: ReadonlySet<Call['kind']> = new Set(['SUBSCRIBE', 'RECONCILE_OPERATIONS']);
 
 /** The call in the body; undefined when it was refused, and the refusal sent. */
 async function readCall(
@@ -93,23 +96,32 @@ async function readCall(
     sendError(response, 400, "Expecting 'Content-Type' to be present");
     return undefined;
   }
-  if (type !== JSON_TYPE) {
-    const also = type === PROTOBUF_TYPE ? ' (protobuf is not served by this version)' : '';
-    sendError(response, 415, `Expecting 'Content-Type' of '${JSON_TYPE}'${also}`);
+  const wireType = wireTypeOf(type);
+  if (wireType === undefined) {
+    sendError(response, 415, `Expecting 'Content-Type' of '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
     return undefined;
   }
   const body = await readBody(request, context.limits.bodyBytes);
-  const json = body.ok ? parseJson(body.value) : body;
-  if (!json.ok) {
-    // The rest of a refused body is not worth reading.
-    response.setHeader('Connection', 'close');
-    sendError(response, json.refusal.status, json.refusal.message);
-    return undefined;
-  }
-  const call = parseCall(json.value);
+  const call = body.ok ? CALL_READERS[wireType](body.value) : body;
   if (call.ok) return call.value;
-  sendError(response, 400, `Failed to validate scheduler call: ${call.refusal}`);
+  // The rest of a refused body is not worth reading.
+  if (!body.ok) response.setHeader('Connection', 'close');
+  sendError(response, call.refusal.status, call.refusal.message);
   return undefined;
+}
+
+/** A call out of a whole body; total over the wire types. */
+const CALL_READERS = {
+  [JSON_TYPE]: (bytes) => {
+    const json = parseJson(bytes);
+    return json.ok ? validated(parseCall(json.value)) : json;
+  },
+  [PROTOBUF_TYPE]: (bytes) => validated(parseProtoCall(bytes)),
+} as const satisfies Record<WireType, (bytes: Buffer) => Result<Call, BodyFault>>;
+
+function validated(call: Result<Call, string>): Result<Call, BodyFault> {
+  if (call.ok) return call;
+  return refuse({ status: 400, message: `Failed to validate scheduler call: ${call.refusal}` });
 }
 
 function headerOf(request: Request, name: string): string | undefined {
@@ -117,12 +129,17 @@ function headerOf(request: Request, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
+interface Subscriber {
+  readonly principal: Principal;
+  readonly mediaType: WireType;
+  readonly response: Response;
+}
+
 async function subscribe(
   { context, streams }: SchedulerContext,
   hub: FrameworkHub,
   call: CallOf<'SUBSCRIBE'>,
-  principal: Principal,
-  response: Response,
+  { principal, mediaType, response }: Subscriber,
 ): Promise<void> {
   if (streams.open >= context.limits.maxStreams) {
     response.setHeader('Retry-After', '10');
@@ -141,6 +158,7 @@ async function subscribe(
     clock,
     log,
     streamId,
+    mediaType,
     bufferBytes: limits.streamBufferBytes,
   });
   if (outcome.kind === 'refused') {

@@ -435,7 +435,9 @@ describe('tasks', () => {
       taskInfo('other-agent', {}, 'node-9'),
       taskInfo('good'),
       taskInfo('good'),
-      taskInfo('privileged', { container: { docker: { image: 'x', privileged: true } } }),
+      taskInfo('privileged', {
+        container: { type: 'DOCKER', docker: { image: 'x', privileged: true } },
+      }),
       taskInfo('huge', { resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 900 } }] }),
     ];
     world.call(who, 'ACCEPT', launchOf([offer.id], tasks));

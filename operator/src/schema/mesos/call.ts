@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { ok, type Result, refuse } from '../../model/result.ts';
 import { FrameworkInfo } from './framework.ts';
-import { Base64, Double, faultOf, IdValue, listOf, optionalEnum, withoutNulls } from './lenient.ts';
+import { Base64, Double, faultOf, IdValue, listOf, optionalEnum } from './lenient.ts';
+import { CALL_CODEC } from './proto/codec.ts';
+import type { WireObject } from './proto/types.ts';
 import { KillPolicy, TaskInfo } from './task.ts';
 
 /**
- * Mesos v1 scheduler calls in JSON. `parseCall` does what Mesos does before it looks at any framework: read, then
- * check what the proto cannot express. Source: Mesos `src/master/validation.cpp`, `scheduler::call::validate`.
+ * Mesos v1 scheduler calls. `parseCall` and `parseProtoCall` do what Mesos does before it looks at any framework: read,
+ * then check what the proto cannot express. Source: Mesos `src/master/validation.cpp`, `scheduler::call::validate`.
  */
 
 const Filters = z.object({ refuse_seconds: Double.optional() });
@@ -131,13 +133,23 @@ const Envelope = z.object({ type: optionalEnum(CALL_TYPES), framework_id: IdValu
  * Errors: a text that names the field, for a 400.
  */
 export function parseCall(json: unknown): Result<Call, string> {
-  const clean = withoutNulls(json);
-  const envelope = Envelope.safeParse(clean);
+  const wire = CALL_CODEC.fromJson(json);
+  return wire.ok ? callOf(wire.value) : wire;
+}
+
+/** Reads one call from protobuf; from there on it is the same as one from JSON. Errors: as `parseCall`. */
+export function parseProtoCall(bytes: Uint8Array): Result<Call, string> {
+  const wire = CALL_CODEC.fromProto(bytes);
+  return wire.ok ? callOf(wire.value) : wire;
+}
+
+function callOf(wire: WireObject): Result<Call, string> {
+  const envelope = Envelope.safeParse(wire);
   if (!envelope.success) return refuse(faultOf(envelope.error, 'call'));
   const { type, framework_id } = envelope.data;
   if (type === undefined) return refuse("Expecting 'type' to be present and a known call type");
   const { field, required, schema } = BODIES[type];
-  const body = (clean as { readonly [field: string]: unknown })[field];
+  const body = wire[field];
   if (body === undefined && required) return refuse(`Expecting '${field}' to be present`);
   const parsed = schema.safeParse(body ?? {});
   if (!parsed.success) return refuse(faultOf(parsed.error, field));

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 
 /**
- * The leniency of Mesos's own JSON reader, as zod building blocks.
- * Source: Mesos `3rdparty/stout/include/stout/protobuf.hpp`: null means unset, numeric strings are numbers, a lone
- * value is a list of one, unknown fields and unknown enum names are ignored.
+ * Wire values as zod building blocks. Messages come through `proto/readJson.ts` or `proto/decodeProto.ts` first, which
+ * hold Mesos's rules for what is taken for what; 64-bit integers may still be text here.
  */
 
-/** Drops every null, in objects and lists alike. The caller has bounded the depth (`api/jsonDepth.ts`). */
+/** Drops every null, in objects and lists alike. The caller has bounded the depth. */
 export function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((one) => one !== null).map(withoutNulls);
   if (value === null || typeof value !== 'object') return value;
