@@ -51,7 +51,7 @@ export type HistoryStep =
 export interface CacheReader<T> {
   readonly size: number;
   get(key: ObjectKey): T | undefined;
-  /** All objects, in no promised order. */
+  /** All objects, in no promised order. The same array until something changes: what is made from it can be kept by it. */
   list(): readonly T[];
   byIndex(name: string, value: string): readonly T[];
   /** Calls `handler` for each object held now and for each change from now on; returns how to stop. */
@@ -77,6 +77,7 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
   readonly #poisoned = new Map<string, string>();
   readonly #untold: CacheEvent<T>[] = [];
   #telling = false;
+  #listed: readonly T[] | undefined;
   #sequence = 0;
   #highestVersion = '0';
   /** Everything up to here has come through the list or the watch. */
@@ -99,7 +100,8 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
   }
 
   list(): readonly T[] {
-    return [...this.#objects.values()];
+    this.#listed ??= [...this.#objects.values()];
+    return this.#listed;
   }
 
   byIndex(name: string, value: string): readonly T[] {
@@ -212,6 +214,7 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
     if (held !== undefined && !sameUid) this.#remove(key, 'list');
     const object = this.#decode(key, raw);
     if (object === undefined) return;
+    this.#listed = undefined;
     this.#objects.set(key, object);
     this.#tell(
       held !== undefined && sameUid
@@ -239,6 +242,7 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
   #remove(key: string, learntFrom: 'watch' | 'list' | 'write'): void {
     const object = this.#objects.get(key);
     if (object === undefined) return;
+    this.#listed = undefined;
     this.#objects.delete(key);
     this.#tell({ kind: 'deleted', object, learntFrom });
   }

@@ -78,7 +78,7 @@ export interface ControllerSet {
   viewInput(): ViewInput;
 }
 
-/** Every Role and Quota is written from one reading of the figures. */
+/** Roles, Quotas and the reports of waiting jobs are written from one reading of the figures. */
 const FIGURES_MS = 500;
 
 /** Mesos's default: an offer has at least a hundredth of a CPU or 32 MB. */
@@ -145,7 +145,8 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     usage: options.usage,
   });
   const controllers = {
-    ...jobControllers(options, { jobs, snapshot }),
+    // Jobs only tell people why their instances wait.
+    ...jobControllers(options, { jobs, snapshot: rememberFor(clock, FIGURES_MS, snapshot) }),
     agent: createAgentController({
       world,
       kube,

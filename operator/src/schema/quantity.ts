@@ -91,11 +91,21 @@ const TO_KUBE: { readonly [name: string]: string } = Object.fromEntries(
   Object.entries(FROM_KUBE).map(([kube, mezzo]) => [mezzo, kube]),
 );
 
+/** Amounts are parts of immutable objects, which every cycle reads again. */
+const readFromKube = new WeakMap<object, Resources>();
+
 export function resourcesFromKube(
   amounts: { readonly [name: string]: string } | undefined,
 ): Resources {
+  if (amounts === undefined) return resources({});
+  const known = readFromKube.get(amounts) ?? readKube(amounts);
+  readFromKube.set(amounts, known);
+  return known;
+}
+
+function readKube(amounts: { readonly [name: string]: string }): Resources {
   const parsed: { [name: string]: number | undefined } = {};
-  for (const [kube, text] of Object.entries(amounts ?? {})) {
+  for (const [kube, text] of Object.entries(amounts)) {
     const name = FROM_KUBE[kube] ?? kube;
     parsed[name] = parseQuantity(name, text);
   }

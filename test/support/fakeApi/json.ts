@@ -14,7 +14,8 @@ export function frozenCopy<T>(value: T): T {
 
 function copyFields(value: object): object {
   const copy: { [name: string]: unknown } = {};
-  for (const [name, field] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const field = (value as { readonly [name: string]: unknown })[name];
     if (field !== undefined) copy[name] = frozenCopy(field);
   }
   return copy;

@@ -31,21 +31,24 @@ const accepted = new WeakSet<object>();
  * first write after creation may change nothing where the real one stores the default.
  */
 function defaultsOf(entry: KindEntry): (object: KubeObject) => KubeObject {
-  const schema = rootSchemaOf(entry);
-  const isPlain = {
-    spec: !hasDefaults(schema.properties?.['spec']?.properties),
-    status: !hasDefaults(schema.properties?.['status']?.properties),
-  };
-  const fill = (name: 'spec' | 'status', part: object | undefined): object | undefined => {
-    if (part !== undefined && accepted.has(part)) return part;
-    const child = schema.properties?.[name];
-    if (child === undefined || (part !== undefined && isPlain[name])) return part;
-    return frozenCopy(applyDefaults(child, part ?? child.default)) as object | undefined;
-  };
+  let fillers: { readonly spec: Fill; readonly status: Fill } | undefined;
   return (object) => {
+    // Made at the first object: generating all the schemas takes longer than many a test.
+    fillers ??= { spec: fillerOf(entry, 'spec'), status: fillerOf(entry, 'status') };
     const { spec, status } = object as { spec?: object; status?: object };
-    const filled = { spec: fill('spec', spec), status: fill('status', status) };
-    return { ...object, ...filled };
+    return { ...object, spec: fillers.spec(spec), status: fillers.status(status) } as KubeObject;
+  };
+}
+
+type Fill = (part: object | undefined) => object | undefined;
+
+function fillerOf(entry: KindEntry, name: 'spec' | 'status'): Fill {
+  const child = rootSchemaOf(entry).properties?.[name];
+  const isPlain = !hasDefaults(child?.properties);
+  return (part) => {
+    if (part !== undefined && (accepted.has(part) || isPlain)) return part;
+    if (child === undefined) return part;
+    return frozenCopy(applyDefaults(child, part ?? child.default)) as object | undefined;
   };
 }
 

@@ -51,7 +51,19 @@ function readSchedule(schedule: string, timeZone: string): Result<NextRun, strin
         : `spec.schedule \`${schedule}\` cannot be read: ${why}`,
     );
   }
-  return ok((afterMs) => nextAfter(schedule, timeZone, afterMs));
+  return ok(remembering((afterMs) => nextAfter(schedule, timeZone, afterMs)));
+}
+
+/** Up to the next target the answer stays the same, and a schedule is asked far more often than it fires. */
+function remembering(find: NextRun): NextRun {
+  let fromMs = 0;
+  let nextMs: number | undefined;
+  return (afterMs) => {
+    if (nextMs !== undefined && fromMs <= afterMs && afterMs < nextMs) return nextMs;
+    fromMs = afterMs;
+    nextMs = find(afterMs);
+    return nextMs;
+  };
 }
 
 /** The library knows more, down to the second; runs are named by the minute. */

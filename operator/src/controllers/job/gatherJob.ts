@@ -96,10 +96,15 @@ export function groupOf(
 }
 
 /** Changes when what an instance is or where it may run changes; scaling does not. */
-export function templateHashOf(object: { readonly spec: JobObject['spec'] }): string {
-  const { template, tier, constraints } = object.spec;
-  return shortHash(stableJson({ template, tier, constraints }), 10);
+export function templateHashOf({ spec }: { readonly spec: JobObject['spec'] }): string {
+  const { template, tier, constraints } = spec;
+  const hash =
+    templateHashes.get(spec) ?? shortHash(stableJson({ template, tier, constraints }), 10);
+  templateHashes.set(spec, hash);
+  return hash;
 }
+
+const templateHashes = new WeakMap<JobObject['spec'], string>();
 
 /** The first reason why the job cannot run as written. */
 export function jobFault(

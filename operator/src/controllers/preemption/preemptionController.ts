@@ -72,16 +72,10 @@ export function createPreemptionController(options: PreemptionOptions): Preempti
       if (considering) return;
       considering = true;
       try {
+        let present: ReturnType<typeof presentState> | undefined;
         for (const task of candidates(options, transientHolds())) {
-          const plan = decidePreemption(
-            gatherPreemption(task, options.scheduling.snapshot(), {
-              offers: options.scheduling.offers(),
-              claims: [
-                ...claimsOf(options.world),
-                ...transientHolds().map((hold) => ({ hold, victims: [] })),
-              ],
-            }),
-          );
+          present ??= presentState(options, transientHolds());
+          const plan = decidePreemption(gatherPreemption(task, present.gathered, present));
           if (plan.kind === 'none') continue;
           if (plan.victims.length > 0) await beginPreemption(options, task, plan);
           else {
@@ -92,12 +86,22 @@ export function createPreemptionController(options: PreemptionOptions): Preempti
             options.scheduling.rescind(plan.rescind);
             options.jobs.nudge(task.group.role);
           }
+          present = undefined;
         }
       } finally {
         considering = false;
       }
     },
     reconcile: (jobKey) => drive(options, jobKey),
+  };
+}
+
+/** What every decision of a pass looks at, until one of them changes it. */
+function presentState({ scheduling, world }: PreemptionOptions, held: readonly CapacityHold[]) {
+  return {
+    gathered: scheduling.snapshot(),
+    offers: scheduling.offers(),
+    claims: [...claimsOf(world), ...held.map((hold) => ({ hold, victims: [] }))],
   };
 }
 

@@ -41,20 +41,6 @@ export function findJob(
   return job === undefined ? undefined : { ref: ADHOC_JOBS, job };
 }
 
-/** Every job with its key. */
-export function allJobs(
-  world: World,
-): readonly { readonly key: string; readonly job: JobObject }[] {
-  const keyed = (kind: JobKind) => (job: JobObject) => ({
-    key: jobKeyOf(kind, job.metadata.namespace ?? '', job.metadata.name),
-    job,
-  });
-  return [
-    ...world.serviceJobs.list().map(keyed('ServiceJob')),
-    ...world.adhocJobs.list().map(keyed('AdhocJob')),
-  ];
-}
-
 /**
  * Capacity that open preemptions keep for their instances; read from the objects, so it survives a restart.
  * What live victims still use cannot be held yet: the hold grows as they go, and so neither an agent nor a role's limit
@@ -75,18 +61,27 @@ export interface Claim {
 
 /** Open preemptions of all jobs. */
 export function claimsOf(world: World): readonly Claim[] {
-  return allJobs(world).flatMap(({ key, job }) =>
-    (job.status?.preemptions ?? []).filter(isOpen).map((record) => ({
-      hold: {
-        agent: agentId(record.agent),
-        role: rolePath(job.spec.role),
-        jobKey: key,
-        instance: record.instance,
-        resources: parseResources(record.resources),
-      },
-      victims: liveVictims(world, record),
-    })),
-  );
+  return [
+    ...world.serviceJobs.list().flatMap((job) => claimsOfJob(world, 'ServiceJob', job)),
+    ...world.adhocJobs.list().flatMap((job) => claimsOfJob(world, 'AdhocJob', job)),
+  ];
+}
+
+const NO_CLAIMS: readonly Claim[] = [];
+
+function claimsOfJob(world: World, kind: JobKind, job: JobObject): readonly Claim[] {
+  const { preemptions } = job.status ?? {};
+  if (preemptions === undefined || preemptions.length === 0) return NO_CLAIMS;
+  return preemptions.filter(isOpen).map((record) => ({
+    hold: {
+      agent: agentId(record.agent),
+      role: rolePath(job.spec.role),
+      jobKey: jobKeyOf(kind, job.metadata.namespace ?? '', job.metadata.name),
+      instance: record.instance,
+      resources: parseResources(record.resources),
+    },
+    victims: liveVictims(world, record),
+  }));
 }
 
 /** Victims of a record that still hold resources. */

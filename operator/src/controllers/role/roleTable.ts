@@ -16,11 +16,21 @@ export interface RoleTable {
 /** The role everybody may use: it exists without an object, with weight 1 and no quota. */
 export const DEFAULT_ROLE: RolePath = rolePath('*');
 
+/** Tables by the lists they were made from: caches hand out the same list until something changes. */
+const known = new WeakMap<readonly RoleObject[], WeakMap<readonly QuotaObject[], RoleTable>>();
+
 /** Where two objects claim one path the older one holds, and the name decides between equals. */
 export function roleTableOf(
   roles: readonly RoleObject[],
   quotas: readonly QuotaObject[],
 ): RoleTable {
+  const byQuotas = known.get(roles) ?? new WeakMap<readonly QuotaObject[], RoleTable>();
+  const table = byQuotas.get(quotas) ?? joinByPath(roles, quotas);
+  known.set(roles, byQuotas.set(quotas, table));
+  return table;
+}
+
+function joinByPath(roles: readonly RoleObject[], quotas: readonly QuotaObject[]): RoleTable {
   const shadowed = new Map<string, string>();
   const roleOf = firstByPath(roles, (role) => role.spec.path, 'Role', shadowed);
   const quotaOf = firstByPath(quotas, (quota) => quota.spec.role, 'Quota', shadowed);

@@ -32,4 +32,5 @@ export function withCondition(
   );
 }
 
-export const isoTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
+export const isoTime = (ms: number): string =>
+  `${new Date(ms).toISOString().slice(0, -'.000Z'.length)}Z`;

@@ -118,16 +118,25 @@ function readTask(pod: Pod): TaskView {
  * started before it, plus overhead.
  * Source: Kubernetes "Sidecar containers", resource sharing within containers.
  */
-export function podRequests(pod: Pod): Resources {
+export function podRequests({ spec }: Pod): Resources {
+  const known = requests.get(spec) ?? readRequests(spec);
+  requests.set(spec, known);
+  return known;
+}
+
+/** The spec of a Pod outlives the many versions of its status. */
+const requests = new WeakMap<Pod['spec'], Resources>();
+
+function readRequests(spec: Pod['spec']): Resources {
   let sidecars: Resources = {};
   let most: Resources = {};
-  for (const init of pod.spec.initContainers ?? []) {
+  for (const init of spec.initContainers ?? []) {
     const request = requestOf(init);
     if (init.restartPolicy === 'Always') sidecars = add(sidecars, request);
     most = max(most, init.restartPolicy === 'Always' ? sidecars : add(sidecars, request));
   }
-  const running = add(sumOf(pod.spec.containers.map(requestOf)), sidecars);
-  return add(max(running, most), resourcesFromKube(pod.spec.overhead));
+  const running = add(sumOf(spec.containers.map(requestOf)), sidecars);
+  return add(max(running, most), resourcesFromKube(spec.overhead));
 }
 
 const requestOf = (container: Container): Resources =>
