@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createApp, createProbeApp } from './api/app.ts';
-import { createAccessReview } from './api/auth/accessReview.ts';
+import { type AccessReviewer, createAccessReview } from './api/auth/accessReview.ts';
 import { createAuthenticator } from './api/auth/authenticator.ts';
 import { createBasicCheck } from './api/auth/basic.ts';
 import { createTokenReview } from './api/auth/tokenReview.ts';
 import type { Leadership, ProbeResult } from './api/context.ts';
+import { MASTER_CAPABILITIES, type MasterFacts } from './api/operatorApi/masterFacts.ts';
 import { startServer } from './api/server.ts';
 import type { FrameworkAuthorizer } from './controllers/framework/types.ts';
 import { type Flags, parseFlags } from './flags.ts';
@@ -72,7 +73,7 @@ async function run(flags: Flags, log: Logger): Promise<number> {
     authorizer,
     config,
   });
-  const servers = await listen(flags, { operator, metrics, kube, clock, log });
+  const servers = await listen(flags, { operator, metrics, kube, access: authorizer, clock, log });
   log.info('operator started', {
     server: kube.server,
     httpPort: servers[0]?.port,
@@ -93,7 +94,8 @@ async function run(flags: Flags, log: Logger): Promise<number> {
 }
 
 /** Loopback of a local cluster: whoever reaches it owns the machine. */
-const ALLOW_ALL: FrameworkAuthorizer = {
+const ALLOW_ALL: FrameworkAuthorizer & AccessReviewer = {
+  may: () => Promise.resolve({ kind: 'allowed' }),
   mayOffer: () => Promise.resolve({ kind: 'allowed' }),
   mayCreatePods: () => Promise.resolve({ kind: 'allowed' }),
 };
@@ -124,13 +126,14 @@ interface Served {
   readonly operator: Operator;
   readonly metrics: PromMetrics;
   readonly kube: KubeApi;
+  readonly access: AccessReviewer;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 async function listen(
   flags: Flags,
-  { operator, metrics, kube, clock, log }: Served,
+  { operator, metrics, kube, access, clock, log }: Served,
 ): Promise<Awaited<ReturnType<typeof startServer>>[]> {
   const probes = {
     live: () => probe(operator.liveness()),
@@ -156,6 +159,14 @@ async function listen(
     probes,
     metrics: render,
     views: operator.views,
+    operatorApi: {
+      cluster: () => operator.cluster(),
+      access,
+      kube: operator.kube,
+      impersonate: flags.impersonate && !flags.insecureLoopback,
+      facts: masterFacts(flags, operator, clock.nowMs()),
+      flags: shownFlags(flags),
+    },
     agents: {
       serviceAccount:
         flags.agentServiceAccount ?? `system:serviceaccount:${flags.namespace}:mezzo-agent`,
@@ -170,6 +181,35 @@ async function listen(
     servers.push(await startServer({ app: probeApp, host, port: flags.metricsPort, clock, log }));
   }
   return servers;
+}
+
+function masterFacts(flags: Flags, operator: Operator, startMs: number): () => MasterFacts {
+  const { advertiseIp: ip, httpPort: port } = flags;
+  return () => {
+    const term = operator.term();
+    return {
+      id: `mezzo-${term?.epoch ?? 0}`,
+      pid: `master@${ip}:${port}`,
+      hostname: ip,
+      ip,
+      port,
+      startMs,
+      electedMs: term?.sinceMs,
+      buildUser: 'mezzo',
+      capabilities: MASTER_CAPABILITIES,
+    };
+  };
+}
+
+/** As Mesos tells flags: text by name. None of them is a secret; the one that names secrets is a path. */
+function shownFlags(flags: Flags): { readonly [name: string]: string } {
+  return Object.fromEntries(
+    Object.entries(flags).flatMap(([name, value]) =>
+      value === undefined
+        ? []
+        : [[name.replaceAll(/[A-Z]/g, (one) => `_${one.toLowerCase()}`), String(value)]],
+    ),
+  );
 }
 
 function probe(faults: readonly string[]): ProbeResult {

@@ -4,10 +4,12 @@ import { createAuthenticator } from '../../operator/src/api/auth/authenticator.t
 import { createBasicCheck } from '../../operator/src/api/auth/basic.ts';
 import type { CredentialCheck } from '../../operator/src/api/auth/types.ts';
 import type { AppOptions, Leadership } from '../../operator/src/api/context.ts';
+import type { OperatorApiOptions } from '../../operator/src/api/operatorApi/options.ts';
 import { type RunningServer, startServer } from '../../operator/src/api/server.ts';
 import type { FrameworkHubConfig } from '../../operator/src/controllers/framework/types.ts';
 import type { AgentReport } from '../../operator/src/schema/http/agentReport.ts';
 import { createSystemClock } from '../../operator/src/store/system/systemClock.ts';
+import { AN_AGENT, clusterOf } from './clusterOf.ts';
 import { FrameworkHarness, silentLog } from './frameworkHarness.ts';
 
 /** Takes tokens of the form `name` or `name@node`; `away` stands for an API server that does not answer. */
@@ -114,12 +116,34 @@ export class ApiHarness {
         watchStalenessSeconds: () => new Map(),
         isLeader: () => true,
       },
+      operatorApi: this.operatorApi,
       agents: {
         serviceAccount: AGENT_ACCOUNT,
         allowAnonymous: false,
         onReport: (report) => this.reports.push(report),
       },
       ...options,
+    };
+  }
+
+  get operatorApi(): OperatorApiOptions {
+    return {
+      cluster: () => ({ ...clusterOf(this.world), agents: [AN_AGENT] }),
+      access: { may: () => Promise.resolve({ kind: 'allowed' }) },
+      kube: this.world.kube,
+      impersonate: false,
+      facts: () => ({
+        id: 'mezzo-1',
+        pid: 'master@10.0.0.9:5050',
+        hostname: 'master.test',
+        ip: '10.0.0.9',
+        port: 5050,
+        startMs: 1_000,
+        electedMs: 2_000,
+        buildUser: 'mezzo',
+        capabilities: [],
+      }),
+      flags: { http_port: '5050' },
     };
   }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { AgentReport } from '../schema/http/agentReport.ts';
 import type { Authenticator } from './auth/types.ts';
+import type { OperatorApiOptions } from './operatorApi/options.ts';
 
 /** Who leads, as this process sees it. */
 export type Leadership =
@@ -48,6 +49,7 @@ export interface AppOptions {
   readonly probes: { readonly live: () => ProbeResult; readonly ready: () => ProbeResult };
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly views: Views;
+  readonly operatorApi: OperatorApiOptions;
   readonly agents: {
     /** Name of the service account of the node agents, `system:serviceaccount:ns:name`. */
     readonly serviceAccount: string;

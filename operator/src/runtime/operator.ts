@@ -1,3 +1,5 @@
+import { gatherClusterView } from '../controllers/clusterView/gatherClusterView.ts';
+import type { ClusterView } from '../controllers/clusterView/types.ts';
 import { createFrameworkHub, type FrameworkHub } from '../controllers/framework/hub.ts';
 import type { FrameworkAuthorizer } from '../controllers/framework/types.ts';
 import { agentViews, jobViews, roleViews, taskRows } from '../controllers/gatherViews.ts';
@@ -51,6 +53,12 @@ export interface Operator {
   leaderAddress(): string | undefined;
   readonly usage: UsageBoard;
   readonly views: Views;
+  /** Writes as the leader; refuses while this process is not. */
+  readonly kube: KubeApi;
+  /** The cluster in the words of a Mesos master. */
+  cluster(): ClusterView;
+  /** The present term of leadership; undefined while this process does not lead. */
+  term(): { readonly epoch: number; readonly sinceMs: number } | undefined;
   /** Faults that a restart would mend; empty while work goes on. */
   liveness(): readonly string[];
   /** Why this process cannot serve yet; empty when it can. */
@@ -75,11 +83,12 @@ class OperatorProcess implements Operator {
   readonly #recorder: EventRecorder;
   readonly #queues: ReadonlyMap<ControllerName, WorkQueue>;
   readonly #controllers: ControllerSet;
-  readonly #kube: KubeApi;
   readonly #stopping = new AbortController();
   readonly #exit: PromiseWithResolvers<string> = Promise.withResolvers();
   readonly usage: UsageBoard;
   readonly views: Views;
+  readonly kube: KubeApi;
+  #electedMs: number | undefined;
   #quarantineUntilMs = Number.NEGATIVE_INFINITY;
   #acting = false;
   #hub: FrameworkHub | undefined;
@@ -120,7 +129,7 @@ class OperatorProcess implements Operator {
       leadership: this.#election,
       observe: (ref, object) => this.#watches.observe(ref, object),
     });
-    this.#kube = quarantinedApi(guarded, () => clock.monotonicMs() < this.#quarantineUntilMs);
+    this.kube = quarantinedApi(guarded, () => clock.monotonicMs() < this.#quarantineUntilMs);
     this.#recorder = new EventRecorder({
       api: guarded,
       clock,
@@ -161,6 +170,20 @@ class OperatorProcess implements Operator {
     return this.#election.leaderAddress();
   }
 
+  term(): { readonly epoch: number; readonly sinceMs: number } | undefined {
+    const [epoch, sinceMs] = [this.#election.epoch(), this.#electedMs];
+    return epoch === undefined || sinceMs === undefined ? undefined : { epoch, sinceMs };
+  }
+
+  cluster(): ClusterView {
+    return gatherClusterView({
+      ...this.#controllers.viewInput(),
+      summaries: this.#hub?.frameworks() ?? [],
+      outstanding: (framework) => this.#controllers.scheduling.outstanding(framework),
+      nowMs: this.#options.clock.nowMs(),
+    });
+  }
+
   liveness(): readonly string[] {
     const stale = this.#staleWatches().map(
       (kind) => `the watch of ${kind} has brought nothing for too long`,
@@ -180,6 +203,7 @@ class OperatorProcess implements Operator {
     const { log, config } = this.#options;
     if (!(await this.#watches.refresh()) || this.#stopping.signal.aborted) return;
     this.#acting = true;
+    this.#electedMs = this.#options.clock.nowMs();
     this.#unroute = routeEvents(this.#watches.world, {
       enqueue: (controller, key) => this.#queues.get(controller)?.add(key),
       trigger: () => this.#controllers.scheduling.trigger(),
@@ -199,6 +223,7 @@ class OperatorProcess implements Operator {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort(new Error(reason));
     this.#acting = false;
+    this.#electedMs = undefined;
     this.#unroute();
     this.#pass();
     this.#hub?.stop();
@@ -228,7 +253,7 @@ class OperatorProcess implements Operator {
     const { clock, log, metrics, config } = this.#options;
     return createControllerSet({
       world: this.#watches.world,
-      kube: this.#kube,
+      kube: this.kube,
       clock,
       log,
       metrics,
@@ -247,7 +272,7 @@ class OperatorProcess implements Operator {
     const { clock, ids, rng, log, authorizer, config } = this.#options;
     return createFrameworkHub({
       scheduling: this.#controllers.scheduling,
-      kube: this.#kube,
+      kube: this.kube,
       world: this.#watches.world,
       authorizer,
       clock,

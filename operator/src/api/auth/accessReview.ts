@@ -20,9 +20,18 @@ const ReviewStatus = z.object({ allowed: z.boolean().optional() });
 interface Attributes {
   readonly group: string;
   readonly resource: string;
+  readonly subresource?: string;
   readonly verb: string;
   readonly name?: string;
   readonly namespace?: string;
+}
+
+/** A right on objects, or on a path that stands for no object. */
+export type AccessQuestion = Attributes | { readonly path: string; readonly verb: string };
+
+/** May the principal do this? Asked as `kubectl auth can-i` would. */
+export interface AccessReviewer {
+  may(principal: Principal, question: AccessQuestion): Promise<AccessVerdict>;
 }
 
 export interface AccessReviewOptions {
@@ -32,9 +41,11 @@ export interface AccessReviewOptions {
 }
 
 /** What frameworks may do, asked of the cluster's own authorizer, so that plain RBAC rules it. */
-export function createAccessReview(options: AccessReviewOptions): FrameworkAuthorizer {
+export function createAccessReview(
+  options: AccessReviewOptions,
+): FrameworkAuthorizer & AccessReviewer {
   const cache = new ExpiringCache<AccessVerdict>(options.clock, MAX_CACHED);
-  const ask = async (principal: Principal, attributes: Attributes): Promise<AccessVerdict> => {
+  const ask = async (principal: Principal, attributes: AccessQuestion): Promise<AccessVerdict> => {
     const key = JSON.stringify([principal.name, principal.groups, principal.extra, attributes]);
     const cached = cache.get(key);
     if (cached !== undefined) return cached;
@@ -44,6 +55,7 @@ export function createAccessReview(options: AccessReviewOptions): FrameworkAutho
     return verdict;
   };
   return {
+    may: ask,
     mayOffer: (principal, role) =>
       ask(principal, { group: GROUP, resource: ROLES.plural, verb: 'offer', name: role }),
     mayCreatePods: (principal, namespace) =>
@@ -53,7 +65,7 @@ export function createAccessReview(options: AccessReviewOptions): FrameworkAutho
 
 async function review(
   principal: Principal,
-  attributes: Attributes,
+  attributes: AccessQuestion,
   { kube, log }: AccessReviewOptions,
 ): Promise<AccessVerdict> {
   try {
@@ -68,7 +80,9 @@ async function review(
           groups: principal.groups,
           uid: principal.uid,
           extra: principal.extra,
-          resourceAttributes: attributes,
+          ...('path' in attributes
+            ? { nonResourceAttributes: attributes }
+            : { resourceAttributes: attributes }),
         },
       },
     );
@@ -84,8 +98,11 @@ async function review(
   }
 }
 
-function describe({ group, resource, verb, name, namespace }: Attributes): string {
-  const what = group === '' ? resource : `${resource}.${group}`;
+function describe(question: AccessQuestion): string {
+  if ('path' in question) return `${question.verb} ${question.path}`;
+  const { group, resource, subresource, verb, name, namespace } = question;
+  const plural = subresource === undefined ? resource : `${resource}/${subresource}`;
+  const what = group === '' ? plural : `${plural}.${group}`;
   const which = name === undefined ? '' : ` "${name}"`;
   return `${verb} ${what}${which}${namespace === undefined ? '' : ` in namespace "${namespace}"`}`;
 }

@@ -1,28 +1,103 @@
-import { Router } from 'express';
-import type { FrameworkHub } from '../../controllers/framework/hub.ts';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { ClusterView } from '../../controllers/clusterView/types.ts';
 import { MESOS_VERSION } from '../../controllers/framework/subscriptions.ts';
-import type { FrameworkSummary } from '../../controllers/framework/types.ts';
-import type { AgentView } from '../../controllers/views.ts';
-import type { Resources } from '../../model/resources.ts';
-import { scalarFromAmount } from '../../schema/mesos/resource.ts';
+import type { Principal } from '../../controllers/framework/types.ts';
 import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
-import { answeredElsewhere, createGuard, guarded } from './guard.ts';
+import {
+  legacyAgents,
+  legacyFrameworks,
+  legacyRoles,
+  legacyState,
+  legacyStateSummary,
+  legacyTasks,
+} from '../operatorApi/legacyState.ts';
+import { wireMaintenanceStatus, wireSchedule } from '../operatorApi/maintenanceWire.ts';
+import { metricsSnapshot } from '../operatorApi/metricsSnapshot.ts';
+import { wireQuota, wireWeights } from '../operatorApi/quotaWire.ts';
+import { ReviewUnavailable, visibilityFor, visiblePart } from '../operatorApi/visibility.ts';
+import type { RateLimit } from '../rateLimit.ts';
+import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';
 
 const both = (path: string): string[] => [path, `/master${path}`];
+
+/** Reads of one principal: each gathers the whole cluster. */
+const READS_PER_SECOND = 50;
+/** Source: Mesos `src/master/http.cpp`, `TASK_LIMIT`. */
+const TASK_LIMIT = 100;
+
+interface Read {
+  readonly context: RouteContext;
+  readonly principal: Principal;
+  readonly request: Request;
+  /** The whole cluster. */
+  readonly all: ClusterView;
+  /** The part of it the caller may see. */
+  readonly visible: ClusterView;
+  /** Absent for callers who may not see them. */
+  readonly flags: { readonly [name: string]: string } | undefined;
+  readonly startedMs: number;
+}
+
+/** What each path answers. */
+const READS = {
+  '/state': (read) => legacyState(read.visible, read.context.operatorApi.facts(), read.flags),
+  '/state-summary': (read) => legacyStateSummary(read.visible, read.context.operatorApi.facts()),
+  '/frameworks': (read) => legacyFrameworks(read.visible, textOf(read, 'framework_id')),
+  '/slaves': (read) => legacyAgents(read.visible, textOf(read, 'slave_id')),
+  '/agents': (read) =>
+    legacyAgents(read.visible, textOf(read, 'agent_id') ?? textOf(read, 'slave_id')),
+  '/tasks': (read) =>
+    legacyTasks(read.visible, {
+      limit: countOf(read, 'limit') ?? TASK_LIMIT,
+      offset: countOf(read, 'offset') ?? 0,
+      ascending: textOf(read, 'order') === 'asc',
+      frameworkId: textOf(read, 'framework_id'),
+      taskId: textOf(read, 'task_id'),
+    }),
+  '/roles': (read) => legacyRoles(read.visible),
+  '/weights': (read) => wireWeights(read.visible),
+  '/quota': (read) => wireQuota(read.visible),
+  '/maintenance/schedule': (read) => wireSchedule(read.visible),
+  '/maintenance/status': (read) => wireMaintenanceStatus(read.visible),
+  '/metrics/snapshot': ({ context, all, visible, startedMs }) =>
+    metricsSnapshot({
+      all,
+      visible,
+      elected: true,
+      uptimeMs: context.clock.monotonicMs() - startedMs,
+      subscribers: context.operatorApi.subscribers?.() ?? 0,
+    }),
+} as const satisfies { readonly [path: string]: (read: Read) => unknown };
 
 /** Read endpoints of a Mesos master that old clients touch, each also under `/master`. */
 export function masterRoutes(context: RouteContext): Router {
   const guard = createGuard(context);
+  const limit = limitOf(context.clock, READS_PER_SECOND);
   const startedMs = context.clock.monotonicMs();
   const router = Router({ strict: true, caseSensitive: true });
   router.get(both('/health'), (_request, response) => {
     response.status(200).end();
   });
   router.get(both('/version'), (_request, response) => {
-    response.json({ version: MESOS_VERSION, build_user: 'mezzo' });
+    response.json({ version: MESOS_VERSION, build_user: context.operatorApi.facts().buildUser });
   });
-  router.get(both('/redirect'), (_request, response) => {
+  router.get(both('/redirect'), redirect(context));
+  router.get(both('/flags'), flags(context, guard));
+  for (const [path, render] of Object.entries(READS)) {
+    const handler: RequestHandler = async (request, response) => {
+      const read = await reading(context, { guard, limit, startedMs }, request, response);
+      if (read !== undefined) response.json(render(read));
+    };
+    router.get(both(path), handler);
+  }
+  const all = ['/health', '/version', '/redirect', '/flags', ...Object.keys(READS)].flatMap(both);
+  router.all(all, methodNotAllowed('GET', 'HEAD'));
+  return router;
+}
+
+function redirect(context: RouteContext): RequestHandler {
+  return (_request, response) => {
     const leadership = context.leadership();
     if (leadership.kind === 'unknown') {
       sendError(response, 503, 'No leader is known at the moment');
@@ -30,120 +105,57 @@ export function masterRoutes(context: RouteContext): Router {
     }
     const leader = leadership.kind === 'self' ? context.advertisedAddress : leadership.address;
     response.redirect(307, `//${leader}`);
-  });
-  router.get(
-    both('/state'),
-    guarded(guard, (request, response) => {
-      const leadership = context.leadership();
-      if (answeredElsewhere(leadership, request, response)) return;
-      response.json(stateOf(context, leadership.hub));
-    }),
-  );
-  router.get(
-    both('/metrics/snapshot'),
-    guarded(guard, (_request, response) => {
-      const leadership = context.leadership();
-      const hub = leadership.kind === 'self' ? leadership.hub : undefined;
-      const uptimeSecs = (context.clock.monotonicMs() - startedMs) / 1000;
-      response.json(snapshotOf(context, hub, uptimeSecs));
-    }),
-  );
-  const all = ['/health', '/version', '/redirect', '/state', '/metrics/snapshot'].flatMap(both);
-  router.all(all, methodNotAllowed('GET', 'HEAD'));
-  return router;
-}
-
-function stateOf(context: RouteContext, hub: FrameworkHub | undefined): unknown {
-  const frameworks = hub?.frameworks() ?? [];
-  const agents = context.views.agents();
-  return {
-    version: MESOS_VERSION,
-    pid: `master@${context.advertisedAddress}`,
-    leader: `master@${context.advertisedAddress}`,
-    activated_slaves: agents.filter((agent) => agent.schedulable).length,
-    deactivated_slaves: agents.filter((agent) => !agent.schedulable).length,
-    slaves: agents.map(agentState),
-    frameworks: frameworks.filter((one) => !one.completed).map(frameworkState),
-    completed_frameworks: frameworks.filter((one) => one.completed).map(frameworkState),
-    orphan_tasks: [],
-    unregistered_frameworks: [],
   };
 }
 
-function frameworkState(framework: FrameworkSummary): unknown {
-  const { id, name, principal, roles, connected, tasks } = framework;
-  return {
-    id,
-    name,
-    principal,
-    roles,
-    role: roles[0] ?? '*',
-    active: connected,
-    connected,
-    tasks: tasks.map((task) => ({
-      id: task.id,
-      framework_id: id,
-      slave_id: task.agent,
-      state: task.state,
-    })),
-    completed_tasks: [],
-    offers: [],
+const FLAGS_QUESTION = { path: '/flags', verb: 'get' } as const;
+
+function flags(context: RouteContext, guard: Guard): RequestHandler {
+  return async (request, response) => {
+    const principal = await guard(request, response);
+    if (principal === undefined) return;
+    const verdict = await context.operatorApi.access.may(principal, FLAGS_QUESTION);
+    if (verdict.kind === 'allowed') response.json({ flags: context.operatorApi.flags });
+    else if (verdict.kind === 'denied') sendError(response, 403, `Missing: ${verdict.missing}`);
+    else sendError(response, 503, verdict.message);
   };
 }
 
-function agentState(agent: AgentView): unknown {
-  return {
-    id: agent.agent,
-    hostname: agent.agent,
-    active: agent.schedulable,
-    resources: scalars(agent.capacity),
-    used_resources: scalars(agent.allocated),
-    offered_resources: scalars(agent.offered),
-  };
-}
-
-function scalars(of: Resources): { [name: string]: number } {
-  const values: { [name: string]: number } = { cpus: 0, mem: 0, disk: 0, gpus: 0 };
-  for (const [name, amount] of Object.entries(of)) values[name] = scalarFromAmount(name, amount);
-  return values;
-}
-
-const COUNTED_STATES = ['staging', 'starting', 'running', 'killing'] as const;
-
-function snapshotOf(
+/** Everything a read needs; undefined when it was refused, and the refusal sent. */
+async function reading(
   context: RouteContext,
-  hub: FrameworkHub | undefined,
-  uptimeSecs: number,
-): { [key: string]: number } {
-  const frameworks = (hub?.frameworks() ?? []).filter((one) => !one.completed);
-  const agents = context.views.agents();
-  const snapshot: { [key: string]: number } = {
-    'master/elected': hub === undefined ? 0 : 1,
-    'master/uptime_secs': uptimeSecs,
-    'master/frameworks_connected': frameworks.filter((one) => one.connected).length,
-    'master/frameworks_disconnected': frameworks.filter((one) => !one.connected).length,
-    'master/slaves_active': agents.filter((agent) => agent.schedulable).length,
-    'master/slaves_inactive': agents.filter((agent) => !agent.schedulable).length,
-  };
-  const states = frameworks.flatMap((one) => one.tasks.map((task) => task.state));
-  for (const state of COUNTED_STATES)
-    snapshot[`master/tasks_${state}`] = states.filter(
-      (one) => one === `TASK_${state.toUpperCase()}`,
-    ).length;
-  for (const name of ['cpus', 'mem', 'disk', 'gpus']) {
-    const total = sumOf(agents, name, (agent) => agent.capacity);
-    const used = sumOf(agents, name, (agent) => agent.allocated);
-    snapshot[`master/${name}_total`] = total;
-    snapshot[`master/${name}_used`] = used;
-    snapshot[`master/${name}_percent`] = total === 0 ? 0 : used / total;
+  gate: { readonly guard: Guard; readonly limit: RateLimit; readonly startedMs: number },
+  request: Request,
+  response: Response,
+): Promise<Read | undefined> {
+  if (answeredElsewhere(context.leadership(), request, response)) return undefined;
+  const principal = await gate.guard(request, response);
+  if (principal === undefined) return undefined;
+  if (!gate.limit.take(principal.name)) {
+    tooManyRequests(response);
+    return undefined;
   }
-  return snapshot;
+  const all = context.operatorApi.cluster();
+  try {
+    const { access, flags: every } = context.operatorApi;
+    const visible = visiblePart(all, await visibilityFor(all, principal, access));
+    const mayFlags = (await access.may(principal, FLAGS_QUESTION)).kind === 'allowed';
+    const shown = mayFlags ? every : undefined;
+    return { context, principal, request, all, visible, flags: shown, startedMs: gate.startedMs };
+  } catch (error) {
+    if (!(error instanceof ReviewUnavailable)) throw error;
+    sendError(response, 503, error.message);
+    return undefined;
+  }
 }
 
-function sumOf(
-  agents: readonly AgentView[],
-  name: string,
-  of: (agent: AgentView) => Resources,
-): number {
-  return agents.reduce((sum, agent) => sum + scalarFromAmount(name, of(agent)[name] ?? 0), 0);
+function textOf({ request }: Read, name: string): string | undefined {
+  const value = request.query[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** Anything but a whole number counts as left out, as in Mesos. */
+function countOf(read: Read, name: string): number | undefined {
+  const text = textOf(read, name);
+  return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined;
 }

@@ -1,0 +1,157 @@
+import type { Resources } from '../../model/resources.ts';
+import type { MesosTaskState } from '../../schema/mesos/event.ts';
+
+/** The cluster in the words of a Mesos master: what its read endpoints and its operator API tell. Times in ms. */
+export interface ClusterView {
+  readonly agents: readonly ViewedAgent[];
+  readonly frameworks: readonly ViewedFramework[];
+  /** Every task whose Pod exists, ended ones included. */
+  readonly tasks: readonly ViewedTask[];
+  readonly roles: readonly ViewedRole[];
+  readonly windows: readonly ViewedWindow[];
+}
+
+/** Plain and revocable amounts of the same things. */
+export interface Holding {
+  readonly resources: Resources;
+  readonly revocable: Resources;
+}
+
+export interface ViewedReservation extends Pick<Holding, 'resources'> {
+  readonly role: string;
+  /** Name of the Reservation object. */
+  readonly name: string;
+  readonly principal: string | undefined;
+  readonly labels: { readonly [key: string]: string };
+}
+
+export interface ViewedAgent {
+  readonly id: string;
+  readonly hostname: string;
+  readonly ip: string;
+  readonly attributes: { readonly [name: string]: string };
+  /** It answers and takes work. */
+  readonly active: boolean;
+  /** Somebody said that it shall take no new work. */
+  readonly deactivated: boolean;
+  /** Its node does not answer. */
+  readonly unreachable: boolean;
+  /** Why it takes no work, as a CamelCase word. */
+  readonly reason: string | undefined;
+  readonly registeredMs: number | undefined;
+  /** What Mezzo may give out here: allocatable, less what is not Mezzo's. */
+  readonly total: Holding;
+  readonly allocated: Holding;
+  readonly offered: Holding;
+  readonly reservations: readonly ViewedReservation[];
+  readonly drain: 'DRAINING' | 'DRAINED' | undefined;
+}
+
+export interface ViewedOffer extends Holding {
+  readonly id: string;
+  readonly agent: string;
+  readonly role: string;
+  readonly reserved: Resources;
+}
+
+export interface ViewedFramework {
+  readonly id: string;
+  readonly name: string;
+  readonly user: string;
+  /** Namespace of its object; undefined for Mezzo's own job scheduler, which has none. */
+  readonly namespace: string | undefined;
+  readonly objectName: string | undefined;
+  readonly principal: string | undefined;
+  readonly roles: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly failoverTimeoutMs: number;
+  readonly connected: boolean;
+  readonly completed: boolean;
+  readonly registeredMs: number | undefined;
+  readonly reregisteredMs: number | undefined;
+  readonly unregisteredMs: number | undefined;
+  readonly allocated: Holding;
+  readonly offered: Holding;
+  readonly offers: readonly ViewedOffer[];
+  /** What became of its offers; undefined where nobody counts them. */
+  readonly counts:
+    | {
+        readonly sent: number;
+        readonly accepted: number;
+        readonly declined: number;
+        readonly rescinded: number;
+      }
+    | undefined;
+}
+
+export interface ViewedStatus {
+  readonly state: MesosTaskState;
+  readonly atMs: number;
+}
+
+export interface ViewedTask extends Holding {
+  readonly podUid: string;
+  readonly podName: string;
+  readonly namespace: string;
+  readonly id: string;
+  readonly name: string;
+  readonly framework: string;
+  readonly agent: string;
+  readonly role: string;
+  readonly reserved: Resources;
+  readonly state: MesosTaskState;
+  readonly message: string;
+  /** What is known of its past from its Pod, oldest first. */
+  readonly statuses: readonly ViewedStatus[];
+  readonly image: string | undefined;
+  readonly podIp: string | undefined;
+  /** Measured, not allocated; undefined while nobody measured. */
+  readonly used: Resources | undefined;
+}
+
+export interface ViewedRole {
+  readonly role: string;
+  readonly weight: number;
+  /** True where a Role object sets the weight. */
+  readonly hasWeight: boolean;
+  /** True where a Quota object binds the role. */
+  readonly hasQuota: boolean;
+  readonly guarantees: Resources;
+  /** An absent name is unlimited; 0 forbids. */
+  readonly limits: Resources;
+  readonly consumed: Resources;
+  readonly allocated: Resources;
+  readonly offered: Resources;
+  readonly reserved: Resources;
+  readonly dominantSharePpm: number;
+  readonly frameworks: readonly string[];
+}
+
+export interface ViewedWindow {
+  readonly name: string;
+  readonly agents: readonly string[];
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly mode: 'Freeze' | 'Drain';
+  readonly active: boolean;
+}
+
+export type TaskBucket = 'live' | 'unreachable' | 'completed';
+
+/** Where Mesos lists a task of each state. */
+export const BUCKETS = {
+  TASK_STAGING: 'live',
+  TASK_STARTING: 'live',
+  TASK_RUNNING: 'live',
+  TASK_KILLING: 'live',
+  TASK_FINISHED: 'completed',
+  TASK_FAILED: 'completed',
+  TASK_KILLED: 'completed',
+  TASK_ERROR: 'completed',
+  TASK_LOST: 'completed',
+  TASK_DROPPED: 'completed',
+  TASK_UNREACHABLE: 'unreachable',
+  TASK_GONE: 'completed',
+  TASK_GONE_BY_OPERATOR: 'completed',
+  TASK_UNKNOWN: 'live',
+} as const satisfies Record<MesosTaskState, TaskBucket>;
