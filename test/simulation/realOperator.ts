@@ -16,6 +16,10 @@ const NO_METRICS: Metrics = {
   poisonObject: nothing,
   ledgerDrift: nothing,
   nodeRefusal: nothing,
+  offerAge: nothing,
+  oldestOffer: nothing,
+  rescind: nothing,
+  backOff: nothing,
 };
 
 /** The operator itself, all of it but sockets, on simulated ports. */

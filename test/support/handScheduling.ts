@@ -146,6 +146,15 @@ export class HandScheduling implements Scheduling {
     return { kind: 'accepted', agent: first.agent, role: first.role, launches: verdicts };
   }
 
+  answerInverseOffers(
+    framework: FrameworkId,
+    offers: readonly OfferId[],
+    answer: 'accepted' | 'declined',
+    refuseMs: number,
+  ): void {
+    this.log.push(`inverse ${framework} ${answer} ${offers.join()} ${refuseMs}`);
+  }
+
   outstanding(framework: FrameworkId): readonly Offer[] {
     return [...this.#offers.values()].filter((offer) => offer.framework === framework);
   }

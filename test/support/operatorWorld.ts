@@ -203,4 +203,8 @@ export const NO_METRICS: Metrics = {
   poisonObject() {},
   ledgerDrift() {},
   nodeRefusal() {},
+  offerAge() {},
+  oldestOffer() {},
+  rescind() {},
+  backOff() {},
 };

@@ -6,6 +6,14 @@ export interface Metrics {
     framework: string,
     count: number,
   ): void;
+  /** How long an offer stood, and how it ended. */
+  offerAge(end: string, ageMs: number): void;
+  /** Age of the oldest offer that stands; zero without any. Told with each cycle. */
+  oldestOffer(ageMs: number): void;
+  /** An offer was taken back for this reason. */
+  rescind(reason: string): void;
+  /** A framework that does not answer its offers gets none for a while. */
+  backOff(framework: string): void;
   launch(outcome: 'created' | 'failed' | 'stopped'): void;
   preemption(phase: 'Intended' | 'Completed' | 'Abandoned'): void;
   reconcile(controller: string, outcome: 'ok' | 'error', durationMs: number): void;

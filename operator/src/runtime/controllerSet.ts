@@ -21,6 +21,7 @@ import {
 import { createRoleController } from '../controllers/role/roleController.ts';
 import { createScheduling, type SchedulingLoop } from '../controllers/scheduling/scheduling.ts';
 import { type GatheredSnapshot, openHolds } from '../controllers/scheduling/snapshot.ts';
+import { tellBackOff } from '../controllers/scheduling/tellBackOff.ts';
 import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import { rememberFor } from '../controllers/shared/rememberFor.ts';
@@ -109,6 +110,8 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     holds,
     reservations: () => late.reservation?.reserved() ?? new Map(),
     inMaintenance: () => late.maintenance?.inMaintenance() ?? new Set(),
+    unavailable: () => late.maintenance?.unavailable() ?? new Map(),
+    onBackOff: (backOff) => tellBackOff({ world, recorder, log }, backOff),
     batchMs: config.batchMs,
     safetyNetMs: config.safetyNetMs,
     offerTimeoutMs: config.offerTimeoutMs,

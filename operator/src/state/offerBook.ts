@@ -17,9 +17,27 @@ export interface OutstandingOffer {
   readonly resources: Resources;
   readonly revocable: Resources;
   readonly reserved: Resources;
+  /** The same part per reservation, as long as somebody asks where it lies. */
+  readonly reservedBy?: readonly ReservedPart[];
   /** The part of `resources` that was held for this framework and role. */
   readonly fromHold: Resources;
+  /** When the agent will be away, as the framework was told. */
+  readonly unavailability?: Unavailability;
   readonly issuedAtMs: number;
+}
+
+/** What of an offer lies in one reservation. */
+export interface ReservedPart {
+  readonly role: RolePath;
+  readonly resources: Resources;
+  readonly reservationId: string;
+}
+
+/** A planned absence of an agent. */
+export interface Unavailability {
+  /** Wall clock, milliseconds since the epoch. */
+  readonly startMs: number;
+  readonly durationMs: number;
 }
 
 /** Every offer of one leader that has not ended, and the number of the next. */
@@ -174,4 +192,21 @@ function endAll(
     return { offer, end };
   });
   return { book: { ...book, offers }, issued: [], ended, refused };
+}
+
+/** What a framework is told about an id that could not be used. */
+export function refusalSentence(refused: RefusedOffer | undefined): string {
+  if (refused === undefined) return 'the call names no offer';
+  switch (refused.why) {
+    case 'OfferUnknown':
+      return `offer ${refused.id} is no longer valid`;
+    case 'OtherFramework':
+      return `offer ${refused.id} was made to another framework`;
+    case 'OtherAgent':
+      return `offer ${refused.id} is of another agent than the first`;
+    case 'OtherRole':
+      return `offer ${refused.id} is of another role than the first`;
+    case 'Repeated':
+      return `offer ${refused.id} is named twice`;
+  }
 }

@@ -71,6 +71,10 @@ function countEverything(): void {
   metrics.watchRestart('Pod', 'closed');
   metrics.poisonObject('Pod');
   metrics.ledgerDrift();
+  metrics.offerAge('declined', 40_000);
+  metrics.oldestOffer(3_000);
+  metrics.rescind('LimitExceeded');
+  metrics.backOff('f-1');
   metrics.nodeRefusal('OutOfcpu');
 }
 

@@ -8,6 +8,11 @@ export const METRIC_HELP = {
   mezzo_allocation_cycle_duration_seconds: 'Duration of one allocation cycle.',
   mezzo_allocation_offers_total: 'Offers made by allocation cycles.',
   mezzo_offers_total: 'Offers by framework and what became of them.',
+  mezzo_offer_age_seconds: 'How long offers stood until they ended, by how they ended.',
+  mezzo_oldest_offer_age_seconds: 'Age of the oldest offer nobody has answered yet.',
+  mezzo_offer_rescinds_total: 'Offers taken back, by reason.',
+  mezzo_framework_backoffs_total:
+    'Times a framework got no offers for a while because it let them run out.',
   mezzo_launches_total: 'Task Pods by outcome of their creation.',
   mezzo_preemptions_total: 'Preemptions by phase reached.',
   mezzo_reconcile_duration_seconds: 'Duration of reconciliations by controller.',
@@ -50,6 +55,11 @@ export type MetricName = keyof typeof METRIC_HELP;
 /** Jobs beyond this many are left out of the per-job series, largest allocation first: a scrape must stay small. */
 const JOB_SERIES_LIMIT = 2_000;
 
+/** Seconds; work of the operator itself. */
+const DURATION_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** Seconds; an offer waits for somebody else. */
+const AGE_BUCKETS = [0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900];
+
 export interface PromMetrics extends Metrics {
   /** Reads the present state into the gauges and renders everything in the text format. */
   render(views: Views): Promise<string>;
@@ -69,18 +79,27 @@ export function createMetrics(): PromMetrics {
   const histogram = <L extends string>(
     name: MetricName,
     labelNames: readonly L[] = [],
+    buckets: readonly number[] = DURATION_BUCKETS,
   ): Histogram<L> =>
     new Histogram({
       name,
       help: METRIC_HELP[name],
       labelNames: [...labelNames],
       registers: [registry],
-      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      buckets: [...buckets],
     });
 
   const cycle = histogram('mezzo_allocation_cycle_duration_seconds');
   const planned = counter('mezzo_allocation_offers_total');
   const offers = counter('mezzo_offers_total', ['event', 'framework']);
+  const rescinds = counter('mezzo_offer_rescinds_total', ['reason']);
+  const backOffs = counter('mezzo_framework_backoffs_total', ['framework']);
+  const ages = histogram('mezzo_offer_age_seconds', ['end'], AGE_BUCKETS);
+  const oldest = new Gauge({
+    name: 'mezzo_oldest_offer_age_seconds' satisfies MetricName,
+    help: METRIC_HELP.mezzo_oldest_offer_age_seconds,
+    registers: [registry],
+  });
   const launches = counter('mezzo_launches_total', ['outcome']);
   const preemptions = counter('mezzo_preemptions_total', ['phase']);
   const reconciles = histogram('mezzo_reconcile_duration_seconds', ['controller']);
@@ -100,6 +119,10 @@ export function createMetrics(): PromMetrics {
       planned.inc(count);
     },
     offer: (event, framework, count) => offers.inc({ event, framework }, count),
+    offerAge: (end, ageMs) => ages.observe({ end }, ageMs / 1000),
+    oldestOffer: (ageMs) => oldest.set(ageMs / 1000),
+    rescind: (reason) => rescinds.inc({ reason }),
+    backOff: (framework) => backOffs.inc({ framework }),
     launch: (outcome) => launches.inc({ outcome }),
     preemption: (phase) => preemptions.inc({ phase }),
     reconcile(controller, outcome, durationMs) {

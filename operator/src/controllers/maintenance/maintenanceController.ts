@@ -2,13 +2,14 @@ import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
 import type { WorkResult } from '../../runtime/workQueue.ts';
 import { MAINTENANCE_WINDOWS, type MaintenanceWindowObject } from '../../schema/mezzoKinds.ts';
-import { attributesOf } from '../scheduling/agents.ts';
+import type { Unavailability } from '../../state/offerBook.ts';
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import { type TaskView, taskViewOf } from '../task/taskView.ts';
 import { killTask } from '../task/taskWrites.ts';
 import type { World } from '../world.ts';
+import { agentsOf, endOf, phaseOf, startOf, unavailableAgents } from './windows.ts';
 
 export interface MaintenanceOptions {
   readonly world: World;
@@ -21,6 +22,8 @@ export interface MaintenanceController {
   reconcile(name: string): Promise<WorkResult>;
   /** Agents an active window keeps free of new work. */
   inMaintenance(): ReadonlySet<string>;
+  /** When agents will be away, or are, by name. */
+  unavailable(): ReadonlyMap<string, Unavailability>;
 }
 
 type AgentProgress = NonNullable<NonNullable<MaintenanceWindowObject['status']>['agents']>[number];
@@ -41,6 +44,7 @@ export function createMaintenanceController(options: MaintenanceOptions): Mainte
         .filter((one) => phaseOf(one, nowMs) === 'Active');
       return new Set(active.flatMap((window) => agentsOf(options.world, window)));
     },
+    unavailable: () => unavailableAgents(options.world, options.clock.nowMs()),
     async reconcile(name) {
       const window = options.world.maintenanceWindows.get({ name });
       if (window === undefined) return { kind: 'awaitChange' };
@@ -71,29 +75,6 @@ export function createMaintenanceController(options: MaintenanceOptions): Mainte
       return { kind: 'requeueAfter', delayMs: Math.min(Math.max(untilMs, 1), LONGEST_SLEEP_MS) };
     },
   };
-}
-
-const startOf = (window: MaintenanceWindowObject): number => Date.parse(window.spec.start);
-const endOf = (window: MaintenanceWindowObject): number =>
-  startOf(window) + window.spec.durationSeconds * 1000;
-
-function phaseOf(window: MaintenanceWindowObject, nowMs: number): 'Scheduled' | 'Active' | 'Done' {
-  if (nowMs < startOf(window)) return 'Scheduled';
-  return nowMs < endOf(window) ? 'Active' : 'Done';
-}
-
-function agentsOf(world: World, window: MaintenanceWindowObject): readonly string[] {
-  const { agents, selector } = window.spec;
-  return world.nodes
-    .list()
-    .filter((node) => {
-      if (agents?.includes(node.metadata.name)) return true;
-      if (selector === undefined || Object.keys(selector).length === 0) return false;
-      const labels = attributesOf(node, world.agents.get({ name: node.metadata.name }));
-      return Object.entries(selector).every(([key, value]) => labels[key] === value);
-    })
-    .map((node) => node.metadata.name)
-    .toSorted();
 }
 
 function tasksOn(world: World, agent: string): readonly TaskView[] {

@@ -1,30 +1,30 @@
 import { consumptionOf } from '../../allocator/quotaCheck.ts';
-import type { AllocatorSnapshot } from '../../allocator/types.ts';
-import { amountOf, fits, type Resources, subtract, sumOf } from '../../model/resources.ts';
+import { parentPath, pathAndAncestors } from '../../allocator/rolePaths.ts';
+import type { Allocation, AllocatorSnapshot, RoleSpec } from '../../allocator/types.ts';
+import {
+  add,
+  amountOf,
+  fits,
+  isEmpty,
+  max,
+  min,
+  type Resources,
+  subtract,
+  sumOf,
+} from '../../model/resources.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 
 /**
- * Offers that may no longer stand: their agent is gone or closed, shrank below what is taken, or a limit was lowered
- * below what its role consumes. Newest offers go first, and only as many as it takes.
- * Source: Mesos rescinds on agent loss, quota change and new revocable estimates (`reference` section 2.10).
+ * Offers that take more than there is. Each rule gets the offers newest first and gives back as few of them as it
+ * takes; offers that an earlier rule took back are not among them and count no more.
+ * Source: Mesos rescinds on agent loss, quota change, operator reservations and new revocable estimates.
  */
-export function overdrawnOffers(
-  snapshot: AllocatorSnapshot,
-  offers: readonly OutstandingOffer[],
-): readonly OutstandingOffer[] {
-  if (offers.length === 0) return [];
-  const newestFirst = offers.toSorted(
-    (left, right) => right.issuedAtMs - left.issuedAtMs || (left.id < right.id ? 1 : -1),
-  );
-  const gone = new Set<OutstandingOffer>();
-  for (const offer of onClosedAgents(snapshot, newestFirst)) gone.add(offer);
-  for (const offer of onShrunkAgents(snapshot, newestFirst)) gone.add(offer);
-  for (const offer of aboveLimits(snapshot, newestFirst)) gone.add(offer);
-  return [...gone];
+interface Situation {
+  readonly snapshot: AllocatorSnapshot;
 }
 
-function onClosedAgents(
-  snapshot: AllocatorSnapshot,
+export function onClosedAgents(
+  { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
   const open = new Set(
@@ -33,26 +33,22 @@ function onClosedAgents(
   return offers.filter((offer) => !open.has(offer.agent));
 }
 
-function onShrunkAgents(
-  snapshot: AllocatorSnapshot,
+/** The agent shrank, tasks grew into what was offered, or what was lent is needed again. */
+export function beyondAgents(
+  { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
-  const taken = new Map<string, { resources: Resources[]; revocable: Resources[] }>();
-  for (const one of snapshot.allocations) {
-    if (one.kind === 'hold') continue;
-    const entry = taken.get(one.agent) ?? { resources: [], revocable: [] };
-    entry.resources.push(one.resources);
-    entry.revocable.push(one.revocable);
-    taken.set(one.agent, entry);
-  }
+  const tasks = Map.groupBy(tasksOf(snapshot), (one) => one.agent);
+  const offersOf = Map.groupBy(offers, (offer) => offer.agent);
   const gone: OutstandingOffer[] = [];
   for (const agent of snapshot.agents) {
-    const entry = taken.get(agent.id);
-    if (entry === undefined) continue;
-    let over = subtract(sumOf(entry.resources), agent.total);
-    let overRevocable = subtract(sumOf(entry.revocable), agent.revocable);
-    for (const offer of offers) {
-      if (offer.agent !== agent.id || (fits(over, {}) && fits(overRevocable, {}))) continue;
+    const here = offersOf.get(agent.id);
+    if (here === undefined) continue;
+    const taken = [...(tasks.get(agent.id) ?? []), ...here];
+    let over = subtract(sumOf(taken.map((one) => one.resources)), agent.total);
+    let overRevocable = subtract(sumOf(taken.map((one) => one.revocable)), agent.revocable);
+    for (const offer of here) {
+      if (isEmpty(over) && isEmpty(overRevocable)) break;
       if (!touches(offer.resources, over) && !touches(offer.revocable, overRevocable)) continue;
       gone.push(offer);
       over = subtract(over, offer.resources);
@@ -62,23 +58,179 @@ function onShrunkAgents(
   return gone;
 }
 
-function aboveLimits(
-  snapshot: AllocatorSnapshot,
+/**
+ * Offers of a reservation that is gone or became smaller, and offers of unreserved resources that were reserved since.
+ * The latter also when the offer's own role got the reservation: accepted, it would count beside the reservation.
+ */
+export function beyondReservations(
+  { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
-  const { consumed } = consumptionOf(snapshot);
-  const gone: OutstandingOffer[] = [];
-  for (const role of snapshot.roles) {
-    let over: Resources = excess(consumed.get(role.path) ?? {}, role.limits);
-    for (const offer of offers) {
-      if (fits(over, {})) break;
-      if (!isWithin(offer.role, role.path) || !touches(offer.resources, over)) continue;
-      gone.push(offer);
-      over = subtract(over, offer.resources);
+  const tasks = Map.groupBy(tasksOf(snapshot), (one) => one.agent);
+  const offersOf = Map.groupBy(offers, (offer) => offer.agent);
+  const gone = new Set<OutstandingOffer>();
+  for (const agent of snapshot.agents) {
+    const here = offersOf.get(agent.id);
+    if (here === undefined) continue;
+    for (const offer of here) if (!isCovered(offer, agent.reservations)) gone.add(offer);
+    const left = here.filter((offer) => !gone.has(offer));
+    const open = subtract(agent.total, sumOf(agent.reservations.map((one) => one.resources)));
+    const taken = [...(tasks.get(agent.id) ?? []), ...left].map(unreservedPart);
+    let over = subtract(sumOf(taken), open);
+    for (const offer of left) {
+      if (isEmpty(over)) break;
+      const unreserved = unreservedPart(offer);
+      if (!touches(unreserved, over)) continue;
+      gone.add(offer);
+      over = subtract(over, unreserved);
     }
+  }
+  return [...gone];
+}
+
+function isCovered(
+  offer: OutstandingOffer,
+  reservations: readonly { readonly reservationId: string; readonly resources: Resources }[],
+): boolean {
+  return (offer.reservedBy ?? []).every((part) => {
+    const now = reservations.find((one) => one.reservationId === part.reservationId);
+    return now !== undefined && fits(part.resources, now.resources);
+  });
+}
+
+/** A limit was lowered below what its role consumes. */
+export function aboveLimits(
+  { snapshot }: Situation,
+  offers: readonly OutstandingOffer[],
+): readonly OutstandingOffer[] {
+  const consumed = consumedWith(snapshot, offers);
+  const gone = new Set<OutstandingOffer>();
+  for (const role of snapshot.roles) {
+    if (Object.keys(role.limits).length === 0) continue;
+    let over: Resources = excess(consumed.get(role.path) ?? {}, role.limits);
+    for (const offer of gone) {
+      if (isWithin(offer.role, role.path)) over = subtract(over, unreservedPart(offer));
+    }
+    for (const offer of offers) {
+      if (isEmpty(over)) break;
+      const counted = unreservedPart(offer);
+      if (gone.has(offer) || !isWithin(offer.role, role.path) || !touches(counted, over)) continue;
+      gone.add(offer);
+      over = subtract(over, counted);
+    }
+  }
+  return [...gone];
+}
+
+/** Offers of other roles that hold what unmet guarantees need, until the rest of the cluster can meet them. */
+export function standingInTheWayOfGuarantees(
+  { snapshot }: Situation,
+  offers: readonly OutstandingOffer[],
+): readonly OutstandingOffer[] {
+  const consumed = consumedWith(snapshot, offers);
+  let missing = subtract(unmetOfAll(snapshot.roles, consumed), freeUnreserved(snapshot, offers));
+  const gone: OutstandingOffer[] = [];
+  const specs = new Map<string, RoleSpec>(snapshot.roles.map((role) => [role.path, role]));
+  for (const offer of offers) {
+    if (isEmpty(missing)) break;
+    const counted = unreservedPart(offer);
+    if (!touches(counted, missing) || isOwed(offer, missing, specs, consumed)) continue;
+    gone.push(offer);
+    missing = subtract(missing, counted);
   }
   return gone;
 }
+
+/** The offer itself serves a guarantee that would be unmet without it. */
+function isOwed(
+  offer: OutstandingOffer,
+  missing: Resources,
+  specs: ReadonlyMap<string, RoleSpec>,
+  consumed: ReadonlyMap<string, Resources>,
+): boolean {
+  return pathAndAncestors(offer.role).some((path) =>
+    Object.entries(specs.get(path)?.guarantees ?? {}).some(
+      ([name, guarantee]) =>
+        amountOf(missing, name) > 0 && amountOf(consumed.get(path) ?? {}, name) <= guarantee,
+    ),
+  );
+}
+
+/** What the guarantees of all roles still lack; a role's own and those below it overlap. */
+function unmetOfAll(
+  roles: readonly RoleSpec[],
+  consumed: ReadonlyMap<string, Resources>,
+): Resources {
+  const below = new Map<string | undefined, Resources>();
+  const deepestFirst = [...withAncestors(roles)].toSorted(
+    (left, right) => right.split('/').length - left.split('/').length,
+  );
+  const specs = new Map<string, RoleSpec>(roles.map((role) => [role.path, role]));
+  for (const path of deepestFirst) {
+    const spec = specs.get(path);
+    const own = subtract(spec?.guarantees ?? {}, consumed.get(path) ?? {});
+    let unmet = max(own, below.get(path) ?? {});
+    for (const name in spec?.limits ?? {}) {
+      const room = amountOf(spec?.limits ?? {}, name) - amountOf(consumed.get(path) ?? {}, name);
+      if (amountOf(unmet, name) > room) unmet = { ...unmet, [name]: Math.max(0, room) };
+    }
+    const parent = parentPath(path);
+    below.set(parent, add(below.get(parent) ?? {}, unmet));
+  }
+  return below.get(undefined) ?? {};
+}
+
+function withAncestors(roles: readonly RoleSpec[]): ReadonlySet<string> {
+  return new Set(roles.flatMap((role) => pathAndAncestors(role.path)));
+}
+
+function freeUnreserved(
+  snapshot: AllocatorSnapshot,
+  offers: readonly OutstandingOffer[],
+): Resources {
+  const taken = Map.groupBy([...takenBeside(snapshot), ...offers], (one) => one.agent);
+  return sumOf(
+    snapshot.agents
+      .filter((agent) => agent.schedulable)
+      .map((agent) =>
+        subtract(
+          agent.total,
+          sumOf([
+            ...agent.reservations.map((one) => one.resources),
+            ...(taken.get(agent.id) ?? []).map(beyondHold),
+          ]),
+        ),
+      ),
+  );
+}
+
+function consumedWith(
+  snapshot: AllocatorSnapshot,
+  offers: readonly OutstandingOffer[],
+): ReadonlyMap<string, Resources> {
+  const standing = offers.map((offer): Allocation => ({ ...offer, kind: 'offer' }));
+  return consumptionOf({ ...snapshot, allocations: [...takenBeside(snapshot), ...standing] })
+    .consumed;
+}
+
+/** Everything taken but by offers: tasks, and capacity held for a preemptor. */
+const takenBeside = (snapshot: AllocatorSnapshot): readonly Allocation[] =>
+  snapshot.allocations.filter((one) => one.kind !== 'offer');
+
+/** Holds take nothing physically: the victims' Pods, or the offers made of them, do. */
+const tasksOf = (snapshot: AllocatorSnapshot): readonly Allocation[] =>
+  snapshot.allocations.filter((one) => one.kind === 'task');
+
+function unreservedPart(one: {
+  readonly resources: Resources;
+  readonly reserved?: Resources;
+}): Resources {
+  return subtract(one.resources, min(one.reserved ?? {}, one.resources));
+}
+
+/** What an offer takes beside the hold it was made of: the hold is counted already. */
+const beyondHold = (one: Allocation | OutstandingOffer): Resources =>
+  subtract(unreservedPart(one), one.fromHold ?? {});
 
 function excess(consumed: Resources, limits: Resources): Resources {
   const over: { [name: string]: number } = {};
@@ -90,7 +242,7 @@ function excess(consumed: Resources, limits: Resources): Resources {
 }
 
 const touches = (amounts: Resources, over: Resources): boolean =>
-  Object.keys(over).some((name) => amountOf(amounts, name) > 0);
+  Object.keys(over).some((name) => amountOf(amounts, name) > 0 && amountOf(over, name) > 0);
 
 const isWithin = (role: string, ancestor: string): boolean =>
   role === ancestor || role.startsWith(`${ancestor}/`);

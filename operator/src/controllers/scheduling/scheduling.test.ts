@@ -2,13 +2,17 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakeClock } from '../../../../test/support/fakeClock.ts';
 import { silentLog } from '../../../../test/support/frameworkHarness.ts';
 import { NO_METRICS, OperatorWorld, taskPod } from '../../../../test/support/operatorWorld.ts';
+import type { AgentReservation } from '../../allocator/types.ts';
 import { frameworkId, type OfferId, offerId, rolePath, taskId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import { NODES, PODS } from '../../schema/kubeKinds.ts';
 import type { Node, Pod } from '../../schema/kubeObjects.ts';
 import { QUOTAS, type QuotaObject } from '../../schema/mezzoKinds.ts';
+import type { InverseOffer } from '../../state/inverseOfferBook.ts';
+import type { Unavailability } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
 import type { Launch, Launcher, LaunchResult } from '../task/launcher.ts';
+import type { BackOff } from './hoarders.ts';
 import { createScheduling, type SchedulingLoop } from './scheduling.ts';
 import type { FrameworkCallbacks, LaunchFailure, LaunchRequest, Offer } from './types.ts';
 
@@ -22,6 +26,14 @@ class Member implements FrameworkCallbacks {
   readonly rescinded: OfferId[] = [];
   readonly failures: string[] = [];
   readonly launched: string[] = [];
+  readonly asked: InverseOffer[] = [];
+  readonly unasked: OfferId[] = [];
+  onInverseOffers(offers: readonly InverseOffer[]): void {
+    this.asked.push(...offers);
+  }
+  onRescindInverseOffer(offer: OfferId): void {
+    this.unasked.push(offer);
+  }
   onOffers(offers: readonly Offer[]): void {
     this.offers.push(...offers);
   }
@@ -57,6 +69,11 @@ let loop: SchedulingLoop;
 let mayAct: boolean;
 let holds: CapacityHold[];
 let maintained: Set<string>;
+let reservations: Map<string, AgentReservation[]>;
+let away: Map<string, Unavailability>;
+let backOffs: BackOff[];
+let counted: string[];
+let oldestMs: number;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -65,18 +82,32 @@ beforeEach(() => {
   mayAct = true;
   holds = [];
   maintained = new Set();
+  reservations = new Map();
+  away = new Map();
+  backOffs = [];
+  counted = [];
   all.node('node-1', { cpu: '4', memory: '4Gi', pods: '10' });
   loop = createScheduling({
     world: all.world,
     launcher,
     clock,
     log: silentLog,
-    metrics: NO_METRICS,
+    metrics: {
+      ...NO_METRICS,
+      rescind: (reason) => counted.push(`rescind ${reason}`),
+      backOff: (framework) => counted.push(`backOff ${framework}`),
+      offerAge: (end, ageMs) => counted.push(`${end} after ${ageMs}`),
+      oldestOffer: (ageMs) => {
+        oldestMs = ageMs;
+      },
+    },
     epoch: () => 3,
     mayAct: () => mayAct,
     holds: () => holds,
-    reservations: () => new Map(),
+    reservations: () => reservations,
     inMaintenance: () => maintained,
+    unavailable: () => away,
+    onBackOff: (backOff) => backOffs.push(backOff),
     batchMs: 10,
     safetyNetMs: 5_000,
     offerTimeoutMs: 60_000,
@@ -110,14 +141,23 @@ const idsOf = (member: Member): OfferId[] => member.offers.map((one) => one.id);
 const all4 = { cpus: 4000, mem: 4 * GIB };
 
 describe('offers', () => {
-  test('are made within the batch time, once, with ids of the epoch', async () => {
+  test('are made at once when no cycle ran lately, with ids of the epoch', async () => {
     const f = join('f');
-    await clock.advance(9);
     expect(f.offers).toEqual([]);
     await clock.advance(1);
     expect(f.offers).toMatchObject([{ id: '3-1', role: 'web', agent: 'node-1', resources: all4 }]);
     await clock.advance(20_000);
     expect(f.offers).toHaveLength(1);
+  });
+
+  test('wait for their batch when a cycle ran just before', async () => {
+    const f = join('f');
+    await clock.advance(1);
+    loop.decline(F, idsOf(f), 0);
+    await clock.advance(9);
+    expect(f.offers).toHaveLength(1);
+    await clock.advance(1);
+    expect(f.offers).toHaveLength(2);
   });
 
   test('are not made while this process may not act', async () => {
@@ -147,9 +187,79 @@ describe('offers', () => {
     const f = join('f');
     await clock.advance(60_000);
     expect(f.rescinded).toEqual([]);
+    expect(oldestMs).toBeGreaterThanOrEqual(55_000);
     await clock.advance(100);
     expect(f.rescinded).toEqual(['3-1']);
     expect(idsOf(f)).toEqual(['3-1', '3-2']);
+    expect(counted).toEqual(['expired after 60001']);
+    expect(oldestMs).toBe(0);
+  });
+
+  test('are kept from a framework that never answers, twice as long each time, until it does', async () => {
+    const f = join('f');
+    const g = join('g', [BATCH]);
+    await clock.advance(10);
+    const [mute, name] = f.offers.length === 1 ? [f, 'f'] : [g, 'g'];
+    const other = mute === f ? g : f;
+    loop.unregister(frameworkId(mute === f ? 'g' : 'f'));
+    await clock.advance(120_100);
+    expect(backOffs).toEqual([{ framework: name, silences: 2, forMs: 60_000 }]);
+    expect(counted).toContain(`backOff ${name}`);
+    expect(mute.offers).toHaveLength(2);
+    await clock.advance(60_000);
+    expect(mute.offers).toHaveLength(3);
+    await clock.advance(60_100);
+    expect(backOffs.at(-1)).toMatchObject({ silences: 3, forMs: 120_000 });
+    expect(other.offers).toEqual([]);
+    await clock.advance(120_000);
+    loop.decline(frameworkId(name), [mute.offers.at(-1)?.id as OfferId], 0);
+    await clock.advance(60_100);
+    expect(backOffs).toHaveLength(2);
+    expect(mute.offers.length).toBeGreaterThan(4);
+  });
+
+  test('are not kept from a framework that lets one run out but answers others', async () => {
+    all.node('node-2', { cpu: '4', memory: '4Gi', pods: '10' });
+    const f = join('f');
+    await clock.advance(10);
+    const [kept] = idsOf(f);
+    for (let round = 0; round < 4; round++) {
+      await clock.advance(50_000);
+      const answered = f.offers.filter((one) => one.id !== kept && !f.rescinded.includes(one.id));
+      loop.decline(F, [answered.at(-1)?.id as OfferId], 0);
+      await clock.advance(11_000);
+    }
+    expect(f.rescinded.length).toBeGreaterThan(2);
+    expect(backOffs).toEqual([]);
+  });
+
+  test('are taken back when they were reserved for others since', async () => {
+    const f = join('f');
+    await clock.advance(10);
+    const mine = { role: BATCH, resources: { cpus: 3000 }, reservationId: 'r' };
+    reservations.set('node-1', [mine]);
+    loop.trigger();
+    await clock.advance(10);
+    expect(f.rescinded).toEqual(['3-1']);
+    expect(counted).toContain('rescind ReservationsChanged');
+    expect(f.offers[1]?.resources['cpus']).toBe(1000);
+    reservations.clear();
+    loop.trigger();
+    await clock.advance(10);
+    expect(f.offers[2]?.resources).toEqual({ cpus: 3000 });
+  });
+
+  test('of a reservation that is gone are taken back', async () => {
+    const mine = { role: WEB, resources: { cpus: 3000 }, reservationId: 'r' };
+    reservations.set('node-1', [mine]);
+    const f = join('f');
+    await clock.advance(10);
+    expect(f.offers[0]).toMatchObject({ reserved: { cpus: 3000 }, reservedBy: [mine] });
+    reservations.clear();
+    loop.trigger();
+    await clock.advance(10);
+    expect(f.rescinded).toEqual(['3-1']);
+    expect(f.offers[1]).toMatchObject({ resources: all4, reserved: {} });
   });
 
   test('of an agent that goes away are taken back', async () => {
@@ -187,6 +297,46 @@ describe('offers', () => {
     await clock.advance(10);
     expect(owner.rescinded).toEqual([]);
     expect(other.offers).toHaveLength(1);
+  });
+});
+
+describe('planned absence', () => {
+  const MAY = { startMs: 5_000_000, durationMs: 60_000 };
+  test('is in the offers, and asked of whoever holds something there', async () => {
+    all.pod(taskPod({ job: 'old', cpus: '1' }));
+    const f = join('f');
+    await clock.advance(10);
+    away.set('node-1', MAY);
+    loop.trigger();
+    await clock.advance(10);
+    expect(f.rescinded).toEqual(['3-1']);
+    expect(f.offers[1]).toMatchObject({ id: '3-2', unavailability: MAY });
+    expect(f.asked).toMatchObject([{ id: '3-I1', agent: 'node-1', unavailability: MAY }]);
+    expect(loop.inverseAnswers()).toEqual([{ framework: 'f', agent: 'node-1', answer: 'unknown' }]);
+    loop.answerInverseOffers(F, [offerId('3-I1')], 'accepted', 30_000);
+    expect(loop.inverseAnswers()).toMatchObject([{ answer: 'accepted' }]);
+    await clock.advance(29_000);
+    expect(f.asked).toHaveLength(1);
+    await clock.advance(1_100);
+    expect(f.asked).toHaveLength(2);
+  });
+  test('that is called off takes the question back', async () => {
+    const f = join('f');
+    away.set('node-1', MAY);
+    await clock.advance(10);
+    expect(f.asked).toHaveLength(1);
+    away.clear();
+    loop.trigger();
+    await clock.advance(10);
+    expect(f.unasked).toEqual(['3-I1']);
+    expect(f.offers.map((one) => one.unavailability)).toEqual([MAY, undefined]);
+  });
+  test('is nothing to a framework that left', async () => {
+    join('f');
+    away.set('node-1', MAY);
+    await clock.advance(10);
+    loop.unregister(F);
+    expect(loop.inverseAnswers()).toEqual([]);
   });
 });
 

@@ -5,26 +5,32 @@ import type {
   AllocationCount,
   AllocationPlan,
   AllocatorSnapshot,
-  OfferFilter,
 } from '../../allocator/types.ts';
 import type { AgentId, FrameworkId, OfferId, RolePath } from '../../model/ids.ts';
 import { fits, isEmpty, type Resources, subtract, sumOf } from '../../model/resources.ts';
 import type { CancelTimer, Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Metrics } from '../../ports/metrics.ts';
+import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
 import {
   emptyOfferBook,
   type OfferBook,
   type OfferEnd,
   type OfferEvent,
   type OfferStep,
-  type RefusedOffer,
+  type OutstandingOffer,
+  refusalSentence,
   stepOfferBook,
+  type Unavailability,
 } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
 import type { Launcher } from '../task/launcher.ts';
 import type { World } from '../world.ts';
-import { overdrawnOffers } from './overdrawn.ts';
+import { decideRescinds } from './decideRescinds.ts';
+import { type BackOff, Hoarders } from './hoarders.ts';
+import { InverseOffers } from './inverseOffers.ts';
+import { Members } from './members.ts';
+import { OfferFilters } from './offerFilters.ts';
 import { placedPod } from './placedPod.ts';
 import { type GatheredSnapshot, gatherSnapshot } from './snapshot.ts';
 import type {
@@ -49,6 +55,10 @@ export interface SchedulingOptions {
   readonly holds: () => readonly CapacityHold[];
   readonly reservations: () => ReadonlyMap<string, readonly AgentReservation[]>;
   readonly inMaintenance: () => ReadonlySet<string>;
+  /** Agents that will be away, or are, by a maintenance window. */
+  readonly unavailable: () => ReadonlyMap<string, Unavailability>;
+  /** A framework let its offers run out again and again, and is left in peace for a while. */
+  readonly onBackOff: (backOff: BackOff) => void;
   readonly batchMs: number;
   readonly safetyNetMs: number;
   readonly offerTimeoutMs: number;
@@ -68,16 +78,14 @@ export interface SchedulingLoop extends Scheduling {
   snapshot(): GatheredSnapshot;
   /** Of the last cycle; undefined before the first. */
   lastPlan(): AllocationPlan | undefined;
+  /** What frameworks said to inverse offers. */
+  inverseAnswers(): readonly InverseAnswerRow[];
 }
 
 /** A filter longer than a year is one of a year. Source: Mesos `Filters.refuse_seconds`. */
 const MAX_REFUSE_MS = 31_536_000_000;
-
-interface Member {
-  registration: FrameworkRegistration;
-  readonly callbacks: FrameworkCallbacks;
-  suppressed: Set<RolePath>;
-}
+/** Changes that come together are answered together, even when no cycle ran lately. */
+const SHORTEST_BATCH_MS = 1;
 
 export function createScheduling(options: SchedulingOptions): SchedulingLoop {
   return new AllocationLoop(options);
@@ -85,19 +93,27 @@ export function createScheduling(options: SchedulingOptions): SchedulingLoop {
 
 class AllocationLoop implements SchedulingLoop {
   readonly #options: SchedulingOptions;
-  readonly #members = new Map<FrameworkId, Member>();
+  readonly #members = new Members();
+  readonly #filters = new OfferFilters();
+  readonly #hoarders: Hoarders;
+  readonly #inverse: InverseOffers;
   /** Made when the first cycle runs: only then is the epoch known. */
   #book: OfferBook | undefined;
-  #filters: OfferFilter[] = [];
   #counts: readonly AllocationCount[] = [];
   #plan: AllocationPlan | undefined;
+  /** What the last cycle looked at. */
+  #before: AllocatorSnapshot | undefined;
   #cycle = 0;
   #batch: CancelTimer | undefined;
   #net: CancelTimer | undefined;
   #running = false;
+  #restUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: SchedulingOptions) {
     this.#options = options;
+    const { clock, epoch, offerTimeoutMs: timeoutMs } = options;
+    this.#hoarders = new Hoarders(timeoutMs);
+    this.#inverse = new InverseOffers({ clock, epoch, timeoutMs, members: this.#members });
   }
 
   start(): void {
@@ -113,20 +129,18 @@ class AllocationLoop implements SchedulingLoop {
 
   trigger(): void {
     if (!this.#running || this.#batch !== undefined) return;
-    this.#batch = this.#options.clock.setTimer(this.#options.batchMs, () => this.#run());
+    const delayMs = Math.max(SHORTEST_BATCH_MS, this.#restUntilMs - this.#nowMs());
+    this.#batch = this.#options.clock.setTimer(delayMs, () => this.#run());
   }
 
   register(registration: FrameworkRegistration, callbacks: FrameworkCallbacks): void {
-    const suppressed = new Set(registration.suppressedRoles);
-    this.#members.set(registration.id, { registration, callbacks, suppressed });
+    this.#members.add(registration, callbacks);
+    this.#hoarders.forget(registration.id);
     this.trigger();
   }
 
   update(registration: FrameworkRegistration): void {
-    const member = this.#members.get(registration.id);
-    if (member === undefined) return;
-    member.registration = registration;
-    member.suppressed = new Set(registration.suppressedRoles);
+    if (!this.#members.replace(registration)) return;
     const dropped = this.outstanding(registration.id).filter(
       (one) => !registration.roles.includes(one.role),
     );
@@ -136,30 +150,25 @@ class AllocationLoop implements SchedulingLoop {
 
   unregister(framework: FrameworkId): void {
     this.#step({ kind: 'removeFramework', framework });
-    this.#filters = this.#filters.filter((filter) => filter.framework !== framework);
-    this.#members.delete(framework);
+    this.#inverse.forget(framework);
+    this.#filters.clear(framework);
+    this.#hoarders.forget(framework);
+    this.#members.remove(framework);
     this.trigger();
   }
 
   suppress(framework: FrameworkId, roles: readonly RolePath[]): void {
-    const member = this.#members.get(framework);
-    for (const role of this.#rolesOf(member, roles)) member?.suppressed.add(role);
+    this.#members.suppress(framework, roles);
   }
 
   revive(framework: FrameworkId, roles: readonly RolePath[]): void {
-    const member = this.#members.get(framework);
-    const revived = new Set(this.#rolesOf(member, roles));
-    for (const role of revived) member?.suppressed.delete(role);
-    this.#filters = this.#filters.filter(
-      (one) => one.framework !== framework || !revived.has(one.role),
-    );
+    this.#filters.clear(framework, this.#members.revive(framework, roles));
     this.trigger();
   }
 
   decline(framework: FrameworkId, ids: readonly OfferId[], refuseMs: number): void {
-    const { ended } = this.#step({ kind: 'decline', framework, ids });
-    for (const { offer } of ended) this.#refuse(offer, offer.resources, offer.revocable, refuseMs);
-    if (ended.length > 0) this.#options.metrics.offer('declined', framework, ended.length);
+    const ended = this.#answer({ kind: 'decline', framework, ids }, 'declined');
+    for (const offer of ended) this.#refuse(offer, offer.resources, offer.revocable, refuseMs);
     this.trigger();
   }
 
@@ -170,15 +179,15 @@ class AllocationLoop implements SchedulingLoop {
     refuseMs: number,
   ): AcceptOutcome {
     this.trigger();
-    const { ended, refused } = this.#step({ kind: 'accept', framework, ids });
-    const offers = ended.map((one) => one.offer);
-    const first = offers[0];
-    if (first === undefined) {
+    const { refused } = this.#look({ kind: 'accept', framework, ids });
+    const [fault] = refused;
+    if (fault !== undefined || ids.length === 0) {
       // Offers that are still valid go back without a filter. Source: Mesos `Master::accept`.
-      this.#step({ kind: 'decline', framework, ids });
-      return { kind: 'invalidOffers', message: refusalSentence(refused[0]) };
+      this.#answer({ kind: 'decline', framework, ids }, 'declined');
+      return { kind: 'invalidOffers', message: refusalSentence(fault) };
     }
-    this.#options.metrics.offer('accepted', framework, offers.length);
+    const offers = this.#answer({ kind: 'accept', framework, ids }, 'accepted');
+    const first = offers[0] as OutstandingOffer;
     const pool = {
       resources: sumOf(offers.map((one) => one.resources)),
       revocable: sumOf(offers.map((one) => one.revocable)),
@@ -187,6 +196,20 @@ class AllocationLoop implements SchedulingLoop {
     const verdicts = launches.map((launch) => this.#launch(framework, first.agent, pool, launch));
     this.#refuse(first, pool.resources, pool.revocable, refuseMs);
     return { kind: 'accepted', agent: first.agent, role: first.role, launches: verdicts };
+  }
+
+  answerInverseOffers(
+    framework: FrameworkId,
+    ids: readonly OfferId[],
+    answer: 'accepted' | 'declined',
+    refuseMs: number,
+  ): void {
+    this.#inverse.answer(framework, ids, answer, Math.min(refuseMs, MAX_REFUSE_MS));
+    this.trigger();
+  }
+
+  inverseAnswers(): readonly InverseAnswerRow[] {
+    return this.#inverse.answers();
   }
 
   rescind(ids: readonly OfferId[]): void {
@@ -215,84 +238,143 @@ class AllocationLoop implements SchedulingLoop {
       holds: options.holds(),
       reservations: options.reservations(),
       inMaintenance: options.inMaintenance(),
-      frameworks: [...this.#members.values()].map((member) => ({
-        id: member.registration.id,
-        roles: member.registration.roles,
-        suppressedRoles: [...member.suppressed],
-        active: true,
-        capabilities: member.registration.capabilities,
-      })),
-      filters: this.#filters,
+      frameworks: this.#members.forAllocator((id) => this.#hoarders.isBackedOff(id, this.#nowMs())),
+      filters: this.#filters.list(),
       counts: this.#counts,
       nowMs,
     });
   }
 
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
   #run(): void {
     this.#batch = undefined;
-    this.#cycleOnce();
+    const startedMs = this.#nowMs();
+    this.#cycleOnce(startedMs);
+    const endedMs = this.#nowMs();
+    // The next batch is at least as long as this cycle took: half of the time stays for everything else.
+    this.#restUntilMs = Math.max(startedMs + this.#options.batchMs, 2 * endedMs - startedMs);
     this.#net?.();
     this.#net = this.#options.clock.setTimer(this.#untilNextExpiry(), () => this.trigger());
   }
 
-  #cycleOnce(): void {
-    if (!this.#options.mayAct()) return;
-    const startedMs = this.#options.clock.monotonicMs();
-    const nowMs = this.#options.clock.nowMs();
-    this.#filters = this.#filters.filter((filter) => filter.untilMs > nowMs);
-    const timeoutMs = this.#options.offerTimeoutMs;
+  #cycleOnce(startedMs: number): void {
+    const { mayAct, clock, metrics, offerTimeoutMs: timeoutMs } = this.#options;
+    if (!mayAct()) return;
+    this.#filters.expire(clock.nowMs());
     // Offers nobody answered go back: a silent framework must not starve the others.
-    this.#takeBack({ kind: 'expire', nowMs: startedMs, timeoutMs }, 'expired');
-    const overdrawn = overdrawnOffers(this.snapshot().snapshot, this.offers());
-    this.#takeBack({ kind: 'rescind', ids: overdrawn.map((one) => one.id) }, 'rescinded');
-    this.#offerTo(this.snapshot().snapshot, nowMs);
-    const tookMs = this.#options.clock.monotonicMs() - startedMs;
-    this.#options.metrics.allocationCycle(tookMs, this.#plan?.offers.length ?? 0);
+    const expired = this.#takeBack({ kind: 'expire', nowMs: startedMs, timeoutMs }, 'expired');
+    this.#noteSilence(expired, startedMs);
+    const unavailable = this.#options.unavailable();
+    let gathered = this.snapshot();
+    if (this.#rescindHarmful(gathered.snapshot, unavailable)) gathered = this.snapshot();
+    this.#before = gathered.snapshot;
+    this.#offerTo(gathered.snapshot, unavailable);
+    this.#inverse.refresh({ unavailable, holders: [...gathered.ledger.tasks, ...this.offers()] });
+    metrics.allocationCycle(this.#nowMs() - startedMs, this.#plan?.offers.length ?? 0);
+    const oldestMs = this.offers().reduce(
+      (least, one) => Math.min(least, one.issuedAtMs),
+      Infinity,
+    );
+    metrics.oldestOffer(Math.max(0, startedMs - oldestMs));
   }
 
-  /** Time until the first filter or offer runs out, and never longer than the safety net. */
+  /** Time until the first filter, back-off or offer runs out, and never longer than the safety net. */
   #untilNextExpiry(): number {
     const { clock, safetyNetMs, offerTimeoutMs } = this.#options;
-    const nowMs = clock.nowMs();
-    const monotonicMs = clock.monotonicMs();
-    let untilMs = safetyNetMs;
-    for (const filter of this.#filters) untilMs = Math.min(untilMs, filter.untilMs - nowMs);
+    const monotonicMs = this.#nowMs();
+    let untilMs = Math.min(
+      safetyNetMs,
+      this.#filters.firstEndMs() - clock.nowMs(),
+      this.#hoarders.firstEndMs(monotonicMs) - monotonicMs,
+      this.#inverse.nextLookMs() - monotonicMs,
+    );
     for (const offer of this.offers()) {
       untilMs = Math.min(untilMs, offer.issuedAtMs + offerTimeoutMs - monotonicMs);
     }
     return Math.max(untilMs, 1);
   }
 
-  #offerTo(snapshot: AllocatorSnapshot, nowMs: number): void {
+  #noteSilence(expired: readonly OutstandingOffer[], nowMs: number): void {
+    for (const [framework, offers] of Map.groupBy(expired, (offer) => offer.framework)) {
+      const oldestMs = Math.min(...offers.map((offer) => offer.issuedAtMs));
+      const backOff = this.#hoarders.timedOut(framework, oldestMs, nowMs);
+      if (backOff === undefined) continue;
+      this.#options.metrics.backOff(framework);
+      this.#options.onBackOff(backOff);
+    }
+  }
+
+  /** True when an offer was taken back. */
+  #rescindHarmful(
+    snapshot: AllocatorSnapshot,
+    unavailable: ReadonlyMap<string, Unavailability>,
+  ): boolean {
+    const { mode } = this.#options.allocate;
+    const [before, offers] = [this.#before, this.offers()];
+    const rescinds = decideRescinds({ snapshot, before, offers, unavailable, mode });
+    for (const { reason } of rescinds) this.#options.metrics.rescind(reason);
+    const ids = rescinds.map((one) => one.offer.id);
+    this.#takeBack({ kind: 'rescind', ids }, 'rescinded');
+    return ids.length > 0;
+  }
+
+  #offerTo(snapshot: AllocatorSnapshot, unavailable: ReadonlyMap<string, Unavailability>): void {
     this.#cycle += 1;
+    const nowMs = this.#options.clock.nowMs();
     const plan = allocate(snapshot, { ...this.#options.allocate, nowMs, seed: this.#cycle });
     this.#plan = plan;
     this.#counts = plan.counts;
-    const step = this.#step({
-      kind: 'issue',
-      offers: plan.offers,
-      nowMs: this.#options.clock.monotonicMs(),
+    const offers = plan.offers.map((offer) => {
+      const unavailability = unavailable.get(offer.agent);
+      return unavailability === undefined ? offer : { ...offer, unavailability };
     });
-    const issued = Map.groupBy(step.issued, (offer) => offer.framework);
-    for (const [framework, offers] of issued) {
-      this.#options.metrics.offer('sent', framework, offers.length);
-      this.#members.get(framework)?.callbacks.onOffers(offers);
+    const step = this.#step({ kind: 'issue', offers, nowMs: this.#nowMs() });
+    for (const [framework, issued] of Map.groupBy(step.issued, (offer) => offer.framework)) {
+      this.#options.metrics.offer('sent', framework, issued.length);
+      this.#members.callbacks(framework)?.onOffers(issued);
     }
+  }
+
+  /** What a step would do. */
+  #look(event: OfferEvent): OfferStep {
+    this.#book ??= emptyOfferBook(this.#options.epoch());
+    return stepOfferBook(this.#book, event);
   }
 
   #step(event: OfferEvent): OfferStep {
-    this.#book ??= emptyOfferBook(this.#options.epoch());
-    const step = stepOfferBook(this.#book, event);
+    const step = this.#look(event);
     this.#book = step.book;
+    for (const { offer, end } of step.ended)
+      this.#options.metrics.offerAge(end, this.#nowMs() - offer.issuedAtMs);
     return step;
   }
 
+  /** Ends offers by an answer of their framework; that it answers at all counts too. */
+  #answer(
+    event: Extract<OfferEvent, { kind: 'accept' | 'decline' }>,
+    how: 'accepted' | 'declined',
+  ): readonly OutstandingOffer[] {
+    const ended = this.#step(event).ended.map((one) => one.offer);
+    if (ended.length === 0) return ended;
+    this.#hoarders.answered(event.framework, this.#nowMs());
+    this.#options.metrics.offer(how, event.framework, ended.length);
+    return ended;
+  }
+
   /** Ends offers from our side and tells their frameworks. */
-  #takeBack(event: OfferEvent, how: OfferEnd & ('rescinded' | 'expired')): void {
-    for (const { offer } of this.#step(event).ended) {
+  #takeBack(
+    event: OfferEvent,
+    how: OfferEnd & ('rescinded' | 'expired'),
+  ): readonly OutstandingOffer[] {
+    const ended = this.#step(event).ended.map((one) => one.offer);
+    for (const offer of ended) {
       this.#options.metrics.offer(how, offer.framework, 1);
-      this.#members.get(offer.framework)?.callbacks.onRescind(offer.id);
+      this.#members.callbacks(offer.framework)?.onRescind(offer.id);
     }
+    return ended;
   }
 
   #launch(
@@ -313,7 +395,7 @@ class AllocationLoop implements SchedulingLoop {
       { task: launch.task, pod: placed.pod, impersonate: launch.impersonate },
       (result) => {
         this.#options.metrics.launch(result.kind);
-        const callbacks = this.#members.get(framework)?.callbacks;
+        const callbacks = this.#members.callbacks(framework);
         if (result.kind === 'failed') callbacks?.onLaunchFailed(launch.task, result.failure);
         if (result.kind === 'created') callbacks?.onLaunched?.(launch.task);
         this.trigger();
@@ -327,39 +409,6 @@ class AllocationLoop implements SchedulingLoop {
     if (refuseMs <= 0 || (isEmpty(refused) && isEmpty(refusedRevocable))) return;
     const untilMs = this.#options.clock.nowMs() + Math.min(refuseMs, MAX_REFUSE_MS);
     const { framework, role, agent } = offer;
-    // A filter that the new one covers is dropped, so that there are never more than distinct refusals.
-    this.#filters = this.#filters.filter(
-      (one) =>
-        one.framework !== framework ||
-        one.role !== role ||
-        one.agent !== agent ||
-        one.untilMs > untilMs ||
-        !fits(one.refused, refused) ||
-        !fits(one.refusedRevocable, refusedRevocable),
-    );
-    this.#filters.push({ framework, role, agent, refused, refusedRevocable, untilMs });
-  }
-
-  #rolesOf(member: Member | undefined, roles: readonly RolePath[]): readonly RolePath[] {
-    if (member === undefined) return [];
-    // A call that names a role the framework does not have is dropped whole. Source: Mesos `Master::suppress`.
-    if (roles.some((role) => !member.registration.roles.includes(role))) return [];
-    return roles.length === 0 ? member.registration.roles : roles;
-  }
-}
-
-function refusalSentence(refused: RefusedOffer | undefined): string {
-  if (refused === undefined) return 'the call names no offer';
-  switch (refused.why) {
-    case 'OfferUnknown':
-      return `offer ${refused.id} is no longer valid`;
-    case 'OtherFramework':
-      return `offer ${refused.id} was made to another framework`;
-    case 'OtherAgent':
-      return `offer ${refused.id} is of another agent than the first`;
-    case 'OtherRole':
-      return `offer ${refused.id} is of another role than the first`;
-    case 'Repeated':
-      return `offer ${refused.id} is named twice`;
+    this.#filters.add({ framework, role, agent, refused, refusedRevocable, untilMs });
   }
 }

@@ -1,6 +1,7 @@
 import type { AgentId, FrameworkId, OfferId, RolePath, TaskId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
+import type { InverseOffer } from '../../state/inverseOfferBook.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 
 /**
@@ -24,6 +25,9 @@ export interface FrameworkCallbacks {
   onOffers(offers: readonly Offer[]): void;
   /** The offer is gone: taken back (quota, agent lost, preemption) or timed out. */
   onRescind(offer: OfferId): void;
+  /** An agent on which the framework holds something will be away; the answer is recorded and binds nobody. */
+  onInverseOffers?(offers: readonly InverseOffer[]): void;
+  onRescindInverseOffer?(offer: OfferId): void;
   /** The Pod of an accepted launch exists; it is in the cache unless it is gone again. */
   onLaunched?(task: TaskId): void;
   /** The Pod of an accepted launch could not be made; nothing runs and its resources are free again. */
@@ -90,4 +94,11 @@ export interface Scheduling {
     refuseMs: number,
   ): AcceptOutcome;
   outstanding(framework: FrameworkId): readonly Offer[];
+  /** Unknown ids are ignored. The framework is not asked about the same agent again for `refuseMs`. */
+  answerInverseOffers(
+    framework: FrameworkId,
+    offers: readonly OfferId[],
+    answer: 'accepted' | 'declined',
+    refuseMs: number,
+  ): void;
 }

@@ -1,0 +1,76 @@
+import type { FrameworkId, OfferId } from '../../model/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
+import {
+  answerInverseOffers,
+  emptyInverseOfferBook,
+  forgetInverseOffersOf,
+  type InverseAnswerRow,
+  type InverseOfferBook,
+  type InverseRefresh,
+  inverseAnswers,
+  nextInverseLookMs,
+  refreshInverseOffers,
+} from '../../state/inverseOfferBook.ts';
+import type { Members } from './members.ts';
+
+interface InverseOffersOptions {
+  readonly clock: Clock;
+  readonly members: Members;
+  readonly epoch: () => number;
+  readonly timeoutMs: number;
+}
+
+/** Asks frameworks to leave agents that will be away, and remembers what they say. */
+export class InverseOffers {
+  readonly #options: InverseOffersOptions;
+  /** Made when first needed: only then is the epoch known. */
+  #book: InverseOfferBook | undefined;
+
+  constructor(options: InverseOffersOptions) {
+    this.#options = options;
+  }
+
+  refresh({ unavailable, holders }: Pick<InverseRefresh, 'unavailable' | 'holders'>): void {
+    const { clock, members, timeoutMs, epoch } = this.#options;
+    if (unavailable.size === 0 && this.#book === undefined) return;
+    const step = refreshInverseOffers(this.#book ?? emptyInverseOfferBook(epoch()), {
+      nowMs: clock.monotonicMs(),
+      timeoutMs,
+      unavailable,
+      // Who cannot be asked is not waited for.
+      holders: holders.filter(
+        (one) => members.callbacks(one.framework)?.onInverseOffers !== undefined,
+      ),
+    });
+    this.#book = step.book;
+    for (const offer of step.rescinded)
+      members.callbacks(offer.framework)?.onRescindInverseOffer?.(offer.id);
+    for (const [framework, offers] of Map.groupBy(step.issued, (offer) => offer.framework))
+      members.callbacks(framework)?.onInverseOffers?.(offers);
+  }
+
+  answer(
+    framework: FrameworkId,
+    ids: readonly OfferId[],
+    answer: 'accepted' | 'declined',
+    refuseMs: number,
+  ): void {
+    if (this.#book === undefined) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#book = answerInverseOffers(this.#book, { framework, ids, answer, nowMs, refuseMs });
+  }
+
+  forget(framework: FrameworkId): void {
+    if (this.#book !== undefined) this.#book = forgetInverseOffersOf(this.#book, framework);
+  }
+
+  answers(): readonly InverseAnswerRow[] {
+    return this.#book === undefined ? [] : inverseAnswers(this.#book);
+  }
+
+  nextLookMs(): number {
+    const { clock, timeoutMs } = this.#options;
+    if (this.#book === undefined) return Number.POSITIVE_INFINITY;
+    return nextInverseLookMs(this.#book, clock.monotonicMs(), timeoutMs);
+  }
+}
