@@ -22,6 +22,10 @@ export const ANNOTATION = {
   taskId: 'mezzo.dev/task-id',
   /** `TaskInfo.name` of an external framework's task. */
   taskName: 'mezzo.dev/task-name',
+  /** Labels and discovery information of an external framework's task, exactly as given, as JSON. */
+  taskInfo: 'mezzo.dev/task-info',
+  /** Tasks of a group, in the order of their containers, as JSON: `[{id, name, labels?, discovery?}]`. */
+  taskGroup: 'mezzo.dev/task-group',
   /** Last step of an external framework's task whose status update has been acknowledged. */
   acknowledged: 'mezzo.dev/acknowledged',
   /**

@@ -8,7 +8,11 @@ export interface ResourceRequirements {
 }
 
 export interface Probe {
-  readonly httpGet?: { readonly path: string; readonly port: number | string };
+  readonly httpGet?: {
+    readonly path: string;
+    readonly port: number | string;
+    readonly scheme?: 'HTTP' | 'HTTPS';
+  };
   readonly tcpSocket?: { readonly port: number | string };
   readonly exec?: { readonly command: readonly string[] };
   readonly initialDelaySeconds?: number;
@@ -18,6 +22,31 @@ export interface Probe {
   readonly successThreshold?: number;
 }
 
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly secretKeyRef?: { readonly name: string; readonly key: string };
+  };
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly subPath?: string;
+  readonly readOnly?: boolean;
+}
+
+export interface PodVolume {
+  readonly name: string;
+  readonly emptyDir?: { readonly sizeLimit?: string; readonly medium?: string };
+  readonly hostPath?: { readonly path: string };
+  readonly secret?: {
+    readonly secretName: string;
+    readonly items: readonly { readonly key: string; readonly path: string }[];
+  };
+}
+
 export interface Container {
   readonly name: string;
   readonly image: string;
@@ -25,7 +54,7 @@ export interface Container {
   readonly command?: readonly string[];
   readonly args?: readonly string[];
   readonly workingDir?: string;
-  readonly env?: readonly { readonly name: string; readonly value?: string }[];
+  readonly env?: readonly EnvVar[];
   readonly ports?: readonly {
     readonly name?: string;
     readonly containerPort: number;
@@ -38,11 +67,8 @@ export interface Container {
   readonly startupProbe?: Probe;
   readonly restartPolicy?: string;
   readonly securityContext?: { readonly [field: string]: unknown };
-  readonly volumeMounts?: readonly {
-    readonly name: string;
-    readonly mountPath: string;
-    readonly readOnly?: boolean;
-  }[];
+  readonly volumeMounts?: readonly VolumeMount[];
+  readonly tty?: boolean;
 }
 
 export interface ContainerState {
@@ -65,6 +91,8 @@ export interface ContainerStatus {
   readonly restartCount?: number;
   readonly state?: ContainerState;
   readonly lastState?: ContainerState;
+  /** `containerd://…`. */
+  readonly containerID?: string;
 }
 
 export interface Pod extends KubeObject {
@@ -82,7 +110,19 @@ export interface Pod extends KubeObject {
     readonly tolerations?: readonly { readonly [field: string]: unknown }[];
     readonly securityContext?: { readonly [field: string]: unknown };
     readonly priority?: number;
-    readonly volumes?: readonly { readonly [field: string]: unknown }[];
+    readonly volumes?: readonly PodVolume[];
+    readonly hostname?: string;
+    readonly hostNetwork?: boolean;
+    readonly dnsConfig?: {
+      readonly nameservers?: readonly string[];
+      readonly searches?: readonly string[];
+      readonly options?: readonly { readonly name: string; readonly value?: string }[];
+    };
+    readonly hostAliases?: readonly {
+      readonly ip: string;
+      readonly hostnames: readonly string[];
+    }[];
+    readonly imagePullSecrets?: readonly { readonly name: string }[];
     readonly schedulerName?: string;
   };
   readonly status?: {

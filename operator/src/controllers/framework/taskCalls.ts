@@ -1,6 +1,6 @@
 import { agentId, type FrameworkId, offerId, rolePath, taskId } from '../../model/ids.ts';
 import { type CallOf, refuseMsOf, uuidFromBase64 } from '../../schema/mesos/call.ts';
-import { graceSecondsOf } from './pod/taskToPod.ts';
+import { graceSecondsOf } from './pod/killPolicy.ts';
 import type { Registry } from './registry.ts';
 import type { FrameworkHubOptions } from './types.ts';
 

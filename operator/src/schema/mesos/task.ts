@@ -1,78 +1,64 @@
 import { z } from 'zod';
+import { CheckInfo, HealthCheck } from './check.ts';
+import { CommandInfo } from './command.ts';
+import { ContainerInfo } from './container.ts';
 import { Base64, Double, IdValue, Integer, listOf, optionalEnum } from './lenient.ts';
 import { MesosResource } from './resource.ts';
 
 /**
- * Mesos `TaskInfo` and its parts, as far as Mezzo translates or refuses them. Whatever is not named here is
- * dropped by the parser and can therefore never reach a Pod.
+ * Mesos `TaskInfo`. Whatever is not named here is dropped by the parser and can therefore never reach a Pod.
  * Source: Mesos `include/mesos/v1/mesos.proto`.
  */
 
-export const Environment = z.object({
-  variables: listOf(
-    z.object({
-      name: z.string(),
-      type: optionalEnum(['VALUE', 'SECRET']),
-      value: z.string().optional(),
-      secret: z.object({}).optional(),
-    }),
-  ),
-});
+const DurationInfo = z.object({ nanoseconds: Integer });
 
-export const CommandInfo = z.object({
-  value: z.string().optional(),
-  shell: z.boolean().optional(),
-  arguments: listOf(z.string()),
-  environment: Environment.optional(),
-  uris: listOf(z.object({ value: z.string() })),
-  user: z.string().optional(),
-});
-export type CommandInfo = z.infer<typeof CommandInfo>;
-
-/** Something whose presence alone matters. */
-const Present = z.object({});
-
-export const ContainerInfo = z.object({
-  type: optionalEnum(['DOCKER', 'MESOS']),
-  docker: z
-    .object({
-      image: z.string(),
-      network: optionalEnum(['HOST', 'BRIDGE', 'NONE', 'USER']),
-      port_mappings: listOf(Present),
-      privileged: z.boolean().optional(),
-      parameters: listOf(z.object({ key: z.string(), value: z.string().optional() })),
-      force_pull_image: z.boolean().optional(),
-    })
-    .optional(),
-  mesos: z
-    .object({
-      image: z
-        .object({
-          type: optionalEnum(['APPC', 'DOCKER']),
-          docker: z.object({ name: z.string() }).optional(),
-        })
-        .optional(),
-    })
-    .optional(),
-  volumes: listOf(Present),
-  linux_info: Present.optional(),
-  rlimit_info: Present.optional(),
-});
-export type ContainerInfo = z.infer<typeof ContainerInfo>;
-
-export const KillPolicy = z.object({
-  grace_period: z.object({ nanoseconds: Integer }).optional(),
-});
+export const KillPolicy = z.object({ grace_period: DurationInfo.optional() });
 export type KillPolicy = z.infer<typeof KillPolicy>;
 
 export const MesosLabels = z.object({
   labels: listOf(z.object({ key: z.string(), value: z.string().optional() })),
 });
 
+const VISIBILITIES = ['FRAMEWORK', 'CLUSTER', 'EXTERNAL'] as const;
+
+/** Told to whoever asks about the task; nothing acts on it. */
+const DiscoveryInfo = z.object({
+  visibility: optionalEnum(VISIBILITIES),
+  name: z.string().optional(),
+  environment: z.string().optional(),
+  location: z.string().optional(),
+  version: z.string().optional(),
+  ports: z
+    .object({
+      ports: listOf(
+        z.object({
+          number: Integer,
+          name: z.string().optional(),
+          protocol: z.string().optional(),
+          visibility: optionalEnum(VISIBILITIES),
+          labels: MesosLabels.optional(),
+        }),
+      ),
+    })
+    .optional(),
+  labels: MesosLabels.optional(),
+});
+
 export const ExecutorInfo = z.object({
   type: optionalEnum(['DEFAULT', 'CUSTOM']),
-  executor_id: IdValue.optional(),
+  executor_id: IdValue,
+  framework_id: IdValue.optional(),
+  command: CommandInfo.optional(),
+  container: ContainerInfo.optional(),
+  resources: listOf(MesosResource),
+  name: z.string().optional(),
+  source: z.string().optional(),
+  data: Base64.optional(),
+  discovery: DiscoveryInfo.optional(),
+  shutdown_grace_period: DurationInfo.optional(),
+  labels: MesosLabels.optional(),
 });
+export type ExecutorInfo = z.infer<typeof ExecutorInfo>;
 
 export const TaskInfo = z.object({
   name: z.string(),
@@ -82,12 +68,13 @@ export const TaskInfo = z.object({
   executor: ExecutorInfo.optional(),
   command: CommandInfo.optional(),
   container: ContainerInfo.optional(),
-  health_check: Present.optional(),
-  check: Present.optional(),
+  health_check: HealthCheck.optional(),
+  check: CheckInfo.optional(),
   kill_policy: KillPolicy.optional(),
   data: Base64.optional(),
   labels: MesosLabels.optional(),
-  limits: z.record(z.string(), z.object({ value: Double.optional() })).optional(),
-  max_completion_time: z.object({ nanoseconds: Integer }).optional(),
+  discovery: DiscoveryInfo.optional(),
+  max_completion_time: DurationInfo.optional(),
+  limits: z.record(z.string(), z.object({ value: Double })).optional(),
 });
 export type TaskInfo = z.infer<typeof TaskInfo>;

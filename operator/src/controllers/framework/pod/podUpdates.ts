@@ -6,6 +6,7 @@ import type {
   MesosTaskState,
 } from '../../../schema/mesos/event.ts';
 import { taskViewOf, timeOf } from '../../task/taskView.ts';
+import { TASK_CONTAINER } from './podMetadata.ts';
 
 /**
  * The life of a task as its Pod tells it. `updatesOf` lists every update the framework must have seen by now, in
@@ -31,8 +32,6 @@ type Ending = Pick<TaskUpdate, 'state' | 'source' | 'message'> & { readonly reas
 export const stepRank = (step: UpdateStep | undefined): number =>
   step === undefined ? -1 : UPDATE_STEPS.indexOf(step);
 
-/** The container that is the task; others may be added by admission webhooks. */
-export const TASK_CONTAINER = 'task';
 /** Starts the kill reason of a task that Mezzo ends because its container cannot be started. */
 export const LAUNCH_FAILED_PREFIX = 'launch failed: ';
 

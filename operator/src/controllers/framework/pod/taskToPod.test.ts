@@ -1,38 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { taskInfo } from '../../../../../test/support/frameworkHarness.ts';
-import { frameworkId, rolePath, taskId } from '../../../model/ids.ts';
-import type { Pod } from '../../../schema/kubeObjects.ts';
+import {
+  POD_CONTEXT as CONTEXT,
+  dockerImage as docker,
+  translatedPod as podOf,
+  refusalOf,
+} from '../../../../../test/support/taskPods.ts';
+import { frameworkId, taskId } from '../../../model/ids.ts';
 import { withoutNulls } from '../../../schema/mesos/lenient.ts';
 import { TaskInfo } from '../../../schema/mesos/task.ts';
 import { frameworkObjectName, taskPodName, updateUuid } from '../names.ts';
-import { type PodContext, taskToPod } from './taskToPod.ts';
-
-const CONTEXT: PodContext = {
-  place: {
-    id: frameworkId('FW_1'),
-    namespace: 'tenants',
-    objectName: 'fw-1',
-    objectUid: 'uid-1',
-  },
-  role: rolePath('eng/web'),
-  podTemplate: undefined,
-  defaultImage: 'busybox:1',
-  runAsUser: 65534,
-};
-
-function podOf(more: object = {}, context: PodContext = CONTEXT): Pod {
-  const translated = taskToPod(TaskInfo.parse(withoutNulls(taskInfo('My.Task_1', more))), context);
-  if (!translated.ok) throw new Error(translated.refusal);
-  return translated.value.pod;
-}
-const refusalOf = (more: object): string => {
-  const translated = taskToPod(TaskInfo.parse(withoutNulls(taskInfo('t', more))), CONTEXT);
-  return translated.ok ? 'accepted' : translated.refusal;
-};
-const docker = (image: string, more: object = {}): object => ({
-  container: { type: 'DOCKER', docker: { image, ...more } },
-});
+import { taskToPod } from './taskToPod.ts';
 
 test('the whole Pod of a plain shell task', () => {
   expect(podOf()).toEqual({
@@ -84,7 +63,12 @@ test('the whole Pod of a plain shell task', () => {
           env: [
             { name: 'MESOS_TASK_ID', value: 'My.Task_1' },
             { name: 'MESOS_FRAMEWORK_ID', value: 'FW_1' },
+            { name: 'MESOS_EXECUTOR_ID', value: 'My.Task_1' },
+            { name: 'MESOS_SLAVE_ID', value: 'node-1' },
+            { name: 'MESOS_AGENT_ID', value: 'node-1' },
+            { name: 'MESOS_ALLOCATION_ROLE', value: 'eng/web' },
             { name: 'MESOS_SANDBOX', value: '/mnt/mesos/sandbox' },
+            { name: 'MESOS_DIRECTORY', value: '/mnt/mesos/sandbox' },
           ],
           resources: {
             requests: { cpu: '100m', memory: '32Mi' },
@@ -192,46 +176,48 @@ describe('refusals name the field', () => {
   test.each([
     ['no command', { command: null }, /command and executor/],
     ['an empty shell command', { command: { value: '' } }, /command\.value/],
+    [
+      'a program without a name or an image',
+      { command: { shell: false, arguments: ['a'] } },
+      /command\.value/,
+    ],
     ['an executor', { command: null, executor: { executor_id: { value: 'e' } } }, /^executor/],
+    [
+      'the default executor in LAUNCH',
+      { command: null, executor: { type: 'DEFAULT', executor_id: { value: 'e' } } },
+      /^executor\.type/,
+    ],
     ['both', { executor: { executor_id: { value: 'e' } } }, /command and executor/],
-    ['uris', { command: { value: 'x', uris: [{ value: 'http://x' }] } }, /command\.uris/],
-    [
-      'a secret variable',
-      {
-        command: {
-          value: 'x',
-          environment: { variables: [{ name: 'S', type: 'SECRET', secret: {} }] },
-        },
-      },
-      /'S'/,
-    ],
-    [
-      'a variable without a name',
-      { command: { value: 'x', environment: { variables: [{ name: '', value: '' }] } } },
-      /environment/,
-    ],
-    ['privileged', docker('x', { privileged: true }), /docker\.privileged/],
-    [
-      'parameters',
-      docker('x', { parameters: [{ key: 'cap-add', value: 'ALL' }] }),
-      /docker\.parameters/,
-    ],
-    ['the host network', docker('x', { network: 'HOST' }), /docker\.network/],
-    ['port mappings', docker('x', { port_mappings: [{}] }), /port_mappings/],
     ['an image with a space', docker('x y'), /image/],
-    ['volumes', { container: { volumes: [{ host_path: '/' }] } }, /container\.volumes/],
-    ['capabilities', { container: { linux_info: {} } }, /linux_info/],
-    ['a health check', { health_check: {} }, /health_check/],
-    ['limits', { limits: { cpus: { value: 1 } } }, /limits/],
-    ['no resources', { resources: [] }, /resources/],
+    ['type DOCKER without docker', { container: { type: 'DOCKER' } }, /container\.docker/],
     [
-      'zero resources only',
-      { resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 0 } }] },
-      /resources/,
+      'an APPC image',
+      { container: { type: 'MESOS', mesos: { image: { type: 'APPC' } } } },
+      /mesos\.image/,
     ],
+    ['no resources', { resources: [] }, /^resources/],
     ['a negative grace', { kill_policy: { grace_period: { nanoseconds: -1 } } }, /kill_policy/],
+    ['a negative time', { max_completion_time: { nanoseconds: -1 } }, /max_completion_time/],
+    ['rlimits', { container: { rlimit_info: {} } }, /rlimit_info/],
+    ['no network', docker('x', { network: 'NONE' }), /docker\.network/],
+    [
+      'a named network',
+      { container: { network_infos: [{ name: 'dcos' }] } },
+      /network_infos\[0\]\.name/,
+    ],
+    ['a host name with a dot', { container: { hostname: 'a.b' } }, /container\.hostname/],
+    [
+      'own cgroups outside of a group',
+      { container: { linux_info: { share_cgroups: false } } },
+      /share_cgroups/,
+    ],
   ])('%s', (_name, more, message) => {
     expect(refusalOf(more)).toMatch(message);
+  });
+
+  test('zero resources are no fault', () => {
+    const zero = { resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 0 } }] };
+    expect(refusalOf(zero)).toBe('accepted');
   });
 });
 
@@ -251,7 +237,7 @@ test('no wish for privileges reaches the Pod, whatever fields a task carries', (
         max_completion_time: { nanoseconds: 1 },
         labels: { labels: [{ key: 'team', value: 'x' }] },
       }).spec,
-    ).concat(pathsOf(podOf().spec)),
+    ).concat(pathsOf(podOf({ container: { tty_info: {} } }).spec)),
   );
   const name = fc.constantFrom(
     'privileged',
