@@ -41,6 +41,7 @@ export class ControllersByHand {
       mayAct: () => !this.#stopping.signal.aborted,
       signal: this.#stopping.signal,
       observePod: () => undefined,
+      relistPods: () => Promise.resolve(),
       enqueue: (controller, key) => this.asked.push(`${controller} ${key}`),
     });
     this.set.scheduling.start();

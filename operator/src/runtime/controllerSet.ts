@@ -19,6 +19,8 @@ import {
   type ReservationController,
 } from '../controllers/reservation/reservationController.ts';
 import { createRoleController } from '../controllers/role/roleController.ts';
+import { ledgerOf } from '../controllers/scheduling/ledger.ts';
+import { createLedgerAudit, type LedgerAudit } from '../controllers/scheduling/ledgerAudit.ts';
 import { createScheduling, type SchedulingLoop } from '../controllers/scheduling/scheduling.ts';
 import { type GatheredSnapshot, openHolds } from '../controllers/scheduling/snapshot.ts';
 import { tellBackOff } from '../controllers/scheduling/tellBackOff.ts';
@@ -54,6 +56,8 @@ export interface ControllerSetOptions {
   readonly signal: AbortSignal;
   /** Puts a Pod that was read from the server into the cache. */
   readonly observePod: (pod: Pod) => void;
+  /** Makes the cache of Pods equal to a fresh list. */
+  readonly relistPods: () => Promise<unknown>;
   /** Asks for a look at a key of a controller. */
   readonly enqueue: (controller: ControllerName, key: string) => void;
 }
@@ -74,6 +78,7 @@ export type ControllerName = (typeof CONTROLLER_NAMES)[number];
 export interface ControllerSet {
   readonly reconcile: Readonly<Record<ControllerName, (key: string) => Promise<WorkResult>>>;
   readonly scheduling: SchedulingLoop;
+  readonly audit: LedgerAudit;
   readonly jobs: JobFramework;
   readonly preemption: PreemptionController;
   viewInput(): ViewInput;
@@ -165,7 +170,19 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
   const reconcile = Object.fromEntries(
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
-  return { reconcile, scheduling, jobs, preemption, viewInput };
+  return { reconcile, scheduling, audit: auditOf(options), jobs, preemption, viewInput };
+}
+
+function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSetOptions) {
+  return createLedgerAudit({
+    kube,
+    clock,
+    log,
+    metrics,
+    pods: () => world.pods.list(),
+    ledgerOf: (pods) => ledgerOf(pods, []),
+    relist: relistPods,
+  });
 }
 
 function roleController({ world, kube, clock }: ControllerSetOptions, input: () => ViewInput) {

@@ -211,6 +211,7 @@ class OperatorProcess implements Operator {
     });
     for (const queue of this.#queues.values()) queue.start();
     this.#controllers.scheduling.start();
+    this.#controllers.audit.start();
     this.#hub = this.#createHub();
     this.#planPass();
     log.info('acting: caches are fresh, controllers run', {
@@ -229,6 +230,7 @@ class OperatorProcess implements Operator {
     this.#hub?.stop();
     this.#hub = undefined;
     this.#controllers.scheduling.stop();
+    this.#controllers.audit.stop();
     for (const queue of this.#queues.values()) void queue.stop();
     this.#exit.resolve(reason);
   }
@@ -264,6 +266,7 @@ class OperatorProcess implements Operator {
       mayAct: () => this.#acting && this.#election.isLeader(),
       signal: this.#stopping.signal,
       observePod: (pod) => this.#watches.observe(PODS, pod),
+      relistPods: () => this.#watches.relist(PODS),
       enqueue: (controller, key) => this.#queues.get(controller)?.add(key),
     });
   }

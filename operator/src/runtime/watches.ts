@@ -72,6 +72,21 @@ export class Watches {
     return await this.start();
   }
 
+  /** Makes the cache of one kind equal to a fresh list; resolves when it is. */
+  async relist(ref: ResourceRef): Promise<boolean> {
+    const index = this.#reflectors.findIndex((one) => one.kind === ref.plural);
+    const entry = this.#caches.get(keyOf(ref));
+    const former = this.#reflectors[index];
+    if (entry === undefined || former === undefined) return false;
+    await former.reflector.stop();
+    // Stopped as a whole, or listed anew, in the meantime.
+    if (this.#reflectors[index] !== former) return false;
+    const reflector = this.#reflector(entry.ref, entry.cache);
+    this.#reflectors = this.#reflectors.with(index, { kind: ref.plural, reflector });
+    reflector.start();
+    return await reflector.whenSynced();
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#reflectors.map((one) => one.reflector.stop()));
   }
