@@ -236,7 +236,8 @@ export function podViewOf(pod: Pod): PodView {
   ];
   const waiting = statuses.find((one) => one.state?.waiting)?.state?.waiting;
   const ended = lastEnded(statuses)?.terminated;
-  const deletion = deletionOf(pod);
+  const finishedAtMs = timeOf(ended?.finishedAt);
+  const deletion = deletionOf(pod, finishedAtMs);
   return {
     phase: pod.status?.phase ?? 'Pending',
     ready:
@@ -248,21 +249,26 @@ export function podViewOf(pod: Pod): PodView {
     ...optional('waitingMessage', waiting?.message),
     ...optional('exitCode', ended?.exitCode),
     ...optional('terminatedReason', ended?.reason),
-    ...optional('finishedAtMs', timeOf(ended?.finishedAt)),
+    ...optional('finishedAtMs', finishedAtMs),
     ...optional('podReason', pod.status?.reason),
     ...optional('podMessage', pod.status?.message),
   };
 }
 
 /**
- * When the deletion was asked for. The kubelet's last step sets the grace to zero and the timestamp to its own time, so
- * what we wrote before the deletion counts; for a deletion by somebody else the Pod's own grace is as near as one gets.
+ * When the deletion was asked for. A task we deleted had not ended then: `killTask` names the version it saw. So its end
+ * came after, whatever the node's clock says. For a deletion by somebody else there are only clocks: the kubelet's last
+ * step sets the grace to zero and the timestamp to its own time, so the Pod's own grace is as near as one gets.
  */
-function deletionOf(pod: Pod): Pick<PodView, 'deletionTimestampMs' | 'deletionGracePeriodMs'> {
+function deletionOf(
+  pod: Pod,
+  finishedAtMs: number | undefined,
+): Pick<PodView, 'deletionTimestampMs' | 'deletionGracePeriodMs'> {
   const deletionMs = timeOf(pod.metadata.deletionTimestamp);
   if (deletionMs === undefined) return {};
   const killedAtMs = timeOf(pod.metadata.annotations?.[ANNOTATION.killedAt]);
-  if (killedAtMs !== undefined) return { deletionTimestampMs: killedAtMs };
+  if (killedAtMs !== undefined)
+    return { deletionTimestampMs: Math.min(killedAtMs, finishedAtMs ?? killedAtMs) };
   const graceSeconds = Math.max(
     pod.metadata.deletionGracePeriodSeconds ?? 0,
     pod.spec.terminationGracePeriodSeconds ?? 0,

@@ -13,11 +13,14 @@ const keyOf = (pod: Pod): ObjectKey => ({
 });
 
 /**
- * Stops a task: first says why on its Pod, then deletes it. Only the Pod the decision was about is touched
- * (uid precondition); one that is already gone is success.
+ * Stops a task: first says why on its Pod, then deletes it. Only the Pod the decision was about is touched, in the very
+ * state it was decided from; one that is already gone is success.
+ * Guarantees: a Pod that says why it is stopped and is being deleted had not ended before, so no end of it counts as its
+ * own. Clocks cannot tell: ours and the node's differ.
+ * Errors: `conflict` when the Pod has changed; the next look decides anew.
  */
 export async function killTask(
-  kube: KubeApi,
+  kube: Pick<KubeApi, 'patch' | 'delete'>,
   task: TaskView,
   order: {
     readonly intent: Intent;
@@ -35,17 +38,22 @@ export async function killTask(
     ...order.annotations,
   };
   try {
-    await kube.patch(PODS, keyOf(task.pod), 'merge', {
+    const told = await kube.patch<Pod>(PODS, keyOf(task.pod), 'merge', {
       metadata: { uid, resourceVersion, annotations },
     });
     await kube.delete(PODS, keyOf(task.pod), {
       ...(uid === undefined ? {} : { uid }),
+      ...optionalVersion(told),
+
       ...(order.graceSeconds === undefined ? {} : { gracePeriodSeconds: order.graceSeconds }),
     });
   } catch (error) {
     if (!isGoneOrOther(error)) throw error;
   }
 }
+
+const optionalVersion = ({ metadata: { resourceVersion } }: Pod) =>
+  resourceVersion === undefined ? {} : { resourceVersion };
 
 /**
  * Lets a dead Pod go: its end is recorded. Deletes it first, so that it vanishes with its finalizer; without grace, since
@@ -77,6 +85,6 @@ export async function releaseTask(kube: KubeApi, pod: Pod): Promise<void> {
 function isGoneOrOther(error: unknown): boolean {
   return (
     isKubeError(error, 'notFound') ||
-    (isKubeError(error, 'conflict') && /uid|UID/.test(error.message))
+    (isKubeError(error, 'conflict') && error.message.includes('UID in precondition'))
   );
 }

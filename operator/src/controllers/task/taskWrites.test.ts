@@ -1,0 +1,96 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { FakeClock, SIMULATION_START_MS } from '../../../../test/support/fakeClock.ts';
+import { ended, OperatorWorld, RUNNING, taskPod } from '../../../../test/support/operatorWorld.ts';
+import { ANNOTATION } from '../../model/labels.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
+import type { Pod } from '../../schema/kubeObjects.ts';
+import { isoTime } from '../shared/conditions.ts';
+import { taskViewOf } from './taskView.ts';
+import { killTask } from './taskWrites.ts';
+
+const NOW_MS = SIMULATION_START_MS + 600_000;
+const ORDER = { intent: 'preempt', why: 'makes room', nowMs: NOW_MS } as const;
+
+let all: OperatorWorld;
+beforeEach(() => {
+  all = new OperatorWorld(new FakeClock());
+});
+
+const runs = (job = 'shop'): Pod => all.pod(taskPod({ job, status: RUNNING }));
+const stored = (pod: Pod): Pod =>
+  all.api.get(PODS, { name: pod.metadata.name, namespace: 'apps' }) as Pod;
+const stateOf = (pod: Pod): string => taskViewOf(stored(pod)).state.state;
+
+describe('a task that is stopped', () => {
+  test.each([
+    ['exits 0, by a clock that is slow', 0, -3000],
+    ['exits 0, by a clock that is right', 0, 1000],
+    ['exits 0, by a clock that is fast', 0, 60_000],
+    ['dies of the signal, by a clock that is slow', 143, -3000],
+    ['dies of the signal, by a clock that is fast', 143, 60_000],
+  ])('has been killed, however it ends: it %s', async (_how, exitCode, offByMs) => {
+    const pod = runs();
+    await killTask(all.kube, taskViewOf(pod), ORDER);
+    expect(stateOf(pod)).toBe('PREEMPTING');
+    all.report(pod.metadata.name, ended(exitCode, isoTime(NOW_MS + offByMs)));
+    const task = taskViewOf(stored(pod));
+    expect(task).toMatchObject({
+      state: { state: 'KILLED', reason: 'makes room' },
+      terminalAtMs: NOW_MS + offByMs,
+    });
+    all.api.delete(PODS, { name: pod.metadata.name, namespace: 'apps' }, { gracePeriodSeconds: 0 });
+    expect(stateOf(pod)).toBe('KILLED');
+  });
+
+  test('is not stopped once it has ended: a decision from an older view is refused', async () => {
+    const pod = runs();
+    all.report(pod.metadata.name, ended(0));
+    await expect(killTask(all.kube, taskViewOf(pod), ORDER)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(stateOf(pod)).toBe('FINISHED');
+    expect(stored(pod).metadata.annotations?.[ANNOTATION.intent]).toBeUndefined();
+  });
+
+  test('and ends by itself between the reason and the deletion, has ended by itself', async () => {
+    const pod = runs();
+    const kube: Parameters<typeof killTask>[0] = {
+      patch: (...call) => all.kube.patch(...call),
+      delete: (...call) => {
+        all.report(pod.metadata.name, ended(0));
+        return all.kube.delete(...call);
+      },
+    };
+    await expect(killTask(kube, taskViewOf(pod), ORDER)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(stored(pod).metadata.deletionTimestamp).toBeUndefined();
+    expect(stateOf(pod)).toBe('FINISHED');
+  });
+
+  test('whose name speaks of a uid is no other Pod: its refusal is told like any', async () => {
+    const pod = runs('guid');
+    all.report(pod.metadata.name, { ...RUNNING, message: 'all is well' });
+    await expect(killTask(all.kube, taskViewOf(pod), ORDER)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+  });
+
+  test('but is gone, needs nothing more, and a successor of its name is left alone', async () => {
+    const pod = runs();
+    all.api.patch(
+      PODS,
+      { name: pod.metadata.name, namespace: 'apps' },
+      'merge',
+      { metadata: { finalizers: [] } },
+      {},
+    );
+    all.api.delete(PODS, { name: pod.metadata.name, namespace: 'apps' }, { gracePeriodSeconds: 0 });
+    await killTask(all.kube, taskViewOf(pod), ORDER);
+    const successor = runs();
+    await expect(killTask(all.kube, taskViewOf(pod), ORDER)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(stored(successor).metadata.deletionTimestamp).toBeUndefined();
+  });
+});
