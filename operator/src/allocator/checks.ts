@@ -8,6 +8,7 @@ import {
   shortfallPpm,
 } from './agentLedger.ts';
 import { type Cycle, offerKey } from './cycle.ts';
+import { meetsConstraints } from './offerConstraints.ts';
 import type { AllocatorFramework, HoldBackCheck } from './types.ts';
 
 /** One framework in one role at one agent: what the checks judge. */
@@ -34,6 +35,13 @@ const AGENT_CHECKS: readonly AgentCheck[] = [
   {
     check: 'GpuAgentHidden',
     holdsBack: ({ ledger, framework }) => ledger.agent.hasGpus && !framework.capabilities.gpu,
+  },
+  {
+    check: 'ConstraintNotMet',
+    holdsBack: ({ ledger, framework, role }) => {
+      const constraints = framework.constraints?.[role];
+      return constraints !== undefined && !meetsConstraints(ledger.agent, constraints);
+    },
   },
 ];
 
@@ -138,5 +146,10 @@ function missingFor(candidate: Candidate, draft: Draft): Resources {
 }
 
 function minAllocatableOf(candidate: Candidate): readonly Resources[] {
-  return candidate.framework.minAllocatable ?? candidate.cycle.options.minAllocatable;
+  const { framework, role, cycle } = candidate;
+  return (
+    framework.minAllocatableByRole?.[role] ??
+    framework.minAllocatable ??
+    cycle.options.minAllocatable
+  );
 }

@@ -1,5 +1,6 @@
 import type { AgentId, FrameworkId, RolePath } from '../model/ids.ts';
 import type { Resources } from '../model/resources.ts';
+import type { RoleConstraints } from './offerConstraints.ts';
 
 /** Capacity of one agent set aside for one role (and its sub-roles). */
 export interface AgentReservation {
@@ -46,6 +47,10 @@ export interface AllocatorFramework {
   readonly capabilities: { readonly revocable: boolean; readonly gpu: boolean };
   /** Replaces `AllocateOptions.minAllocatable` for this framework; an empty list accepts any offer. */
   readonly minAllocatable?: readonly Resources[];
+  /** Replaces `minAllocatable` in one role. */
+  readonly minAllocatableByRole?: Readonly<Record<string, readonly Resources[]>>;
+  /** Per role, which agents may be offered at all. */
+  readonly constraints?: Readonly<Record<string, RoleConstraints>>;
 }
 
 /**
@@ -129,6 +134,7 @@ export const HOLD_BACK_CHECKS = [
   'RoleSuppressed',
   'AgentUnschedulable',
   'GpuAgentHidden',
+  'ConstraintNotMet',
   'NothingFree',
   'BelowMinAllocatable',
   'LimitReached',

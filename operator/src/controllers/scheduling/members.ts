@@ -54,6 +54,10 @@ export class Members {
       suppressedRoles: [...suppressed],
       active: !isBackedOff(registration.id),
       capabilities: registration.capabilities,
+      ...(registration.minAllocatableByRole === undefined
+        ? {}
+        : { minAllocatableByRole: registration.minAllocatableByRole }),
+      ...(registration.constraints === undefined ? {} : { constraints: registration.constraints }),
     }));
   }
 

@@ -1,3 +1,4 @@
+import type { RoleConstraints } from '../../allocator/offerConstraints.ts';
 import type { AgentId, FrameworkId, OfferId, RolePath, TaskId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
@@ -18,6 +19,10 @@ export interface FrameworkRegistration {
   readonly roles: readonly RolePath[];
   readonly suppressedRoles: readonly RolePath[];
   readonly capabilities: { readonly revocable: boolean; readonly gpu: boolean };
+  /** Per role, the smallest offers worth making; an empty list takes any. Absent: the cycle's own. */
+  readonly minAllocatableByRole?: Readonly<Record<string, readonly Resources[]>>;
+  /** Per role, which agents may be offered at all. */
+  readonly constraints?: Readonly<Record<string, RoleConstraints>>;
 }
 
 /** Called by the allocation cycle; none may throw, block or call back synchronously into `Scheduling`. */
