@@ -199,7 +199,8 @@ function replacementFor(
   last: SlotPod | undefined,
 ): PendingSlot {
   if (last === undefined) return { instance, generation: 0, flaps: 0, failures: 0 };
-  const endedAtMs = last.terminalAtMs ?? input.nowMs;
+  // A node whose clock is fast must not keep the instance waiting.
+  const endedAtMs = Math.min(last.terminalAtMs ?? input.nowMs, input.nowMs);
   const flapped =
     isTerminal(last.state) &&
     isFlap(

@@ -14,8 +14,8 @@ import { decideSlots } from '../../state/jobSlots.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import { buildTaskPod } from '../task/buildTaskPod.ts';
-import { type TaskView, taskViewOf } from '../task/taskView.ts';
-import { killTask, releaseTask } from '../task/taskWrites.ts';
+import { isUnexplainedDeletion, type TaskView, taskViewOf } from '../task/taskView.ts';
+import { explainDeletion, killTask, releaseTask } from '../task/taskWrites.ts';
 import type { World } from '../world.ts';
 import { slotPodOf } from './decideSlotPlan.ts';
 import { type GatherOptions, gatherJob } from './gatherJob.ts';
@@ -94,6 +94,8 @@ async function reconcileJob<T extends JobObject>(
     facts.key,
     plan.demand.map((slot) => demandOf(options, object, facts, slot)),
   );
+  for (const { pod } of facts.tasks)
+    if (isUnexplainedDeletion(pod)) await explainDeletion(options.kube, pod, options.clock.nowMs());
   for (const kill of plan.kills) {
     await killTask(options.kube, kill.task, { ...kill, nowMs: options.clock.nowMs() });
     options.recorder.event(

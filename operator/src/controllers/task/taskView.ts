@@ -203,16 +203,12 @@ function readySince(pod: Pod): number | undefined {
   return ready === undefined ? undefined : (timeOf(ready.lastTransitionTime) ?? 0);
 }
 
+/** By the node's clock where it says, yet never before the Pod was made: a dead Pod's name must stay taken long enough. */
 function terminalTime(pod: Pod, view: PodView): number {
   const lostAtMs = timeOf(pod.metadata.annotations?.[ANNOTATION.lost]);
-  return (
-    view.finishedAtMs ??
-    lostAtMs ??
-    view.deletionTimestampMs ??
-    timeOf(pod.status?.startTime) ??
-    timeOf(pod.metadata.creationTimestamp) ??
-    0
-  );
+  const endedMs =
+    view.finishedAtMs ?? lostAtMs ?? view.deletionTimestampMs ?? timeOf(pod.status?.startTime) ?? 0;
+  return Math.max(endedMs, timeOf(pod.metadata.creationTimestamp) ?? 0);
 }
 
 function lastEnded(statuses: readonly ContainerStatus[]): ContainerStatus['state'] {
@@ -256,9 +252,10 @@ export function podViewOf(pod: Pod): PodView {
 }
 
 /**
- * When the deletion was asked for. A task we deleted had not ended then: `killTask` names the version it saw. So its end
- * came after, whatever the node's clock says. For a deletion by somebody else there are only clocks: the kubelet's last
- * step sets the grace to zero and the timestamp to its own time, so the Pod's own grace is as near as one gets.
+ * When the deletion was asked for. A task we deleted, or saw being deleted, had not ended then, so its end came after,
+ * whatever the node's clock says. Only where the kubelet's last step was the first that was seen of a deletion by somebody
+ * else are there but clocks: it sets the grace to zero and the timestamp to now, so the Pod's own grace is as near as one
+ * gets.
  */
 function deletionOf(
   pod: Pod,
@@ -269,6 +266,8 @@ function deletionOf(
   const killedAtMs = timeOf(pod.metadata.annotations?.[ANNOTATION.killedAt]);
   if (killedAtMs !== undefined)
     return { deletionTimestampMs: Math.min(killedAtMs, finishedAtMs ?? killedAtMs) };
+  if (wasAliveWhenDeleted(pod))
+    return { deletionTimestampMs: Math.min(deletionMs, finishedAtMs ?? deletionMs) };
   const graceSeconds = Math.max(
     pod.metadata.deletionGracePeriodSeconds ?? 0,
     pod.spec.terminationGracePeriodSeconds ?? 0,
@@ -277,6 +276,22 @@ function deletionOf(
     deletionTimestampMs: deletionMs,
     deletionGracePeriodMs: (graceSeconds + FINAL_DELETE_SECONDS) * 1000,
   };
+}
+
+/** The API server gives an ended Pod no grace. Source: Kubernetes `pkg/registry/core/pod/strategy.go`, CheckGracefulDelete. */
+function wasAliveWhenDeleted({ metadata, status }: Pod): boolean {
+  const hasEnded = status?.phase === 'Succeeded' || status?.phase === 'Failed';
+  return !hasEnded || (metadata.deletionGracePeriodSeconds ?? 0) > 0;
+}
+
+/** True for a Pod somebody else deleted while it lived: that can be seen only until the kubelet's last step. */
+export function isUnexplainedDeletion(pod: Pod): boolean {
+  const { deletionTimestamp, annotations } = pod.metadata;
+  return (
+    deletionTimestamp !== undefined &&
+    annotations?.[ANNOTATION.killedAt] === undefined &&
+    wasAliveWhenDeleted(pod)
+  );
 }
 
 /** From the end of the last container to the kubelet's last step. */

@@ -5,8 +5,8 @@ import { ANNOTATION } from '../../model/labels.ts';
 import { PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import { isoTime } from '../shared/conditions.ts';
-import { taskViewOf } from './taskView.ts';
-import { killTask } from './taskWrites.ts';
+import { isUnexplainedDeletion, taskViewOf } from './taskView.ts';
+import { explainDeletion, killTask } from './taskWrites.ts';
 
 const NOW_MS = SIMULATION_START_MS + 600_000;
 const ORDER = { intent: 'preempt', why: 'makes room', nowMs: NOW_MS } as const;
@@ -92,5 +92,53 @@ describe('a task that is stopped', () => {
       code: 'conflict',
     });
     expect(stored(successor).metadata.deletionTimestamp).toBeUndefined();
+  });
+});
+
+describe('a task whose Pod somebody else deletes', () => {
+  const key = { name: 'shop-0-0', namespace: 'apps' };
+  const SLOW = isoTime(SIMULATION_START_MS - 120_000);
+
+  test.each([
+    ['while it runs', []],
+    ['and that has ended since', [() => all.report(key.name, ended(0, SLOW))]],
+  ])('%s is known to have been alive then, and that is written down', async (_when, steps) => {
+    const pod = runs();
+    all.api.delete(PODS, key);
+    for (const step of steps) step();
+    expect(isUnexplainedDeletion(stored(pod))).toBe(true);
+    await explainDeletion(all.kube, stored(pod), NOW_MS);
+    all.report(key.name, ended(0, SLOW));
+    // The kubelet's last step: from now on the Pod itself does not tell any more.
+    all.api.delete(PODS, key, { gracePeriodSeconds: 0 });
+    expect(isUnexplainedDeletion(stored(pod))).toBe(false);
+    expect(stateOf(pod)).toBe('KILLED');
+  });
+
+  test('after its end has ended by itself', async () => {
+    const pod = runs();
+    all.report(key.name, ended(0, SLOW));
+    all.api.delete(PODS, key);
+    expect(isUnexplainedDeletion(stored(pod))).toBe(false);
+    expect(stateOf(pod)).toBe('FINISHED');
+  });
+
+  test('is looked at anew when it changed in between', async () => {
+    const pod = runs();
+    all.api.delete(PODS, key);
+    const seen = stored(pod);
+    all.report(key.name, ended(0, SLOW));
+    await explainDeletion(all.kube, seen, NOW_MS);
+    expect(stored(pod).metadata.annotations?.[ANNOTATION.killedAt]).toBeUndefined();
+  });
+
+  test('keeps the reason it was given before', async () => {
+    const pod = runs();
+    all.api.patch(PODS, key, 'merge', {
+      metadata: { annotations: { [ANNOTATION.killReason]: 'its node is drained' } },
+    });
+    all.api.delete(PODS, key);
+    await explainDeletion(all.kube, stored(pod), NOW_MS);
+    expect(stored(pod).metadata.annotations?.[ANNOTATION.killReason]).toBe('its node is drained');
   });
 });

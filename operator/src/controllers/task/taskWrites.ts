@@ -56,6 +56,32 @@ const optionalVersion = ({ metadata: { resourceVersion } }: Pod) =>
   resourceVersion === undefined ? {} : { resourceVersion };
 
 /**
+ * Writes down that a task was alive when somebody else deleted its Pod: once the kubelet has taken its last step nothing
+ * else tells. A Pod that has changed since is left to the next look.
+ */
+export async function explainDeletion(
+  kube: Pick<KubeApi, 'patch'>,
+  pod: Pod,
+  nowMs: number,
+): Promise<void> {
+  const { uid, resourceVersion } = pod.metadata;
+  const annotations = {
+    [ANNOTATION.intent]: 'kill' satisfies Intent,
+    [ANNOTATION.killReason]: 'its Pod was deleted by somebody else',
+    [ANNOTATION.killedAt]: isoTime(nowMs),
+    // What was said before, by whoever was about to stop it, stays.
+    ...pod.metadata.annotations,
+  };
+  try {
+    await kube.patch(PODS, keyOf(pod), 'merge', {
+      metadata: { uid, resourceVersion, annotations },
+    });
+  } catch (error) {
+    if (!isKubeError(error, 'notFound', 'conflict')) throw error;
+  }
+}
+
+/**
  * Lets a dead Pod go: its end is recorded. Deletes it first, so that it vanishes with its finalizer; without grace, since
  * nothing of it runs and the kubelet that would confirm a graceful deletion may be gone.
  */

@@ -26,6 +26,7 @@ function podWith({
   annotations,
   disruption,
 }: PodFacts): Pod {
+  const graceMs = killedAt !== undefined && killedAt > AT ? 0 : 3000;
   return {
     metadata: {
       name: 'p',
@@ -34,8 +35,9 @@ function podWith({
       ...(killedAt === undefined
         ? {}
         : {
-            deletionTimestamp: new Date(Date.parse(killedAt) + 3000).toISOString(),
-            deletionGracePeriodSeconds: 3,
+            // The API server gives an ended Pod no grace.
+            deletionTimestamp: new Date(Date.parse(killedAt) + graceMs).toISOString(),
+            deletionGracePeriodSeconds: graceMs / 1000,
           }),
     },
     spec: { containers: [] },
