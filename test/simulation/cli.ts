@@ -75,9 +75,9 @@ function drain(queue: number[], options: CliOptions, tally: Tally): Promise<void
     const child = fork(join(import.meta.dirname, 'worker.ts'));
     let current: number | undefined;
     child.on('error', reject);
-    child.on('exit', (code) => {
+    child.on('exit', (code, signal) => {
       if (current === undefined) resolve();
-      else reject(new Error(`the process that ran seed ${current} ended with code ${code}`));
+      else reject(new Error(`the process that ran seed ${current} ended (${signal ?? code})`));
     });
     child.on('message', (result: RunResult) => {
       report(result, options, tally);
@@ -98,12 +98,24 @@ function send(child: ChildProcess, queue: number[], options: CliOptions): number
   return seed;
 }
 
-async function main(): Promise<void> {
-  const options = parseCliOptions(process.argv.slice(2));
-  if (options === 'help') {
+/** Undefined when there is nothing to run: help was asked for, or the arguments make no sense. */
+function readOptions(): CliOptions | undefined {
+  try {
+    const options = parseCliOptions(process.argv.slice(2));
+    if (options !== 'help') return options;
     print(USAGE);
-    return;
+  } catch (error) {
+    process.stderr.write(
+      `sim: ${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`,
+    );
+    process.exitCode = 2;
   }
+  return undefined;
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  if (options === undefined) return;
   const tally: Tally = { passed: 0, failed: 0, simulatedMs: 0, events: 0 };
   if (options.isReplay) await replay(options, tally);
   else await runAll(options, tally);
@@ -112,8 +124,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(
-    `sim: ${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`,
-  );
+  process.stderr.write(`sim: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 2;
 });

@@ -6,9 +6,11 @@ import {
   ADHOC_JOBS,
   type AdhocJobObject,
   CRON_JOBS,
+  type CronJobObject,
   SERVICE_JOBS,
   type ServiceJobObject,
 } from '../../operator/src/schema/mezzoKinds.ts';
+import { timestamp } from '../support/fakeApi/objectRules.ts';
 import type { FakeApiServer } from '../support/fakeApiServer.ts';
 import { CAPPED, FILLER } from './jobs.ts';
 import type { Oracle } from './oracles.ts';
@@ -34,6 +36,7 @@ export interface Shortfall {
 export function shortfalls(
   api: FakeApiServer,
   only: WorkloadOptions['only'],
+  cronTargets: ReadonlyMap<string, string>,
 ): readonly Shortfall[] {
   const pods = [...(api.all(PODS) as Iterable<Pod>)].filter(isMezzo);
   const live = pods.filter((pod) => !isTerminal(pod));
@@ -46,8 +49,10 @@ export function shortfalls(
     ...idleRoom(api, services, live),
   ];
   if (only === 'everything') {
-    const observed = [...services, ...adhocs, ...api.all(CRON_JOBS)];
+    const crons = [...(api.all(CRON_JOBS) as Iterable<CronJobObject>)];
+    const observed = [...services, ...adhocs, ...crons];
     found.push(...adhocs.flatMap(adhocShortfalls), ...observed.flatMap(unobserved));
+    found.push(...crons.flatMap((cron) => missedRun(cron, cronTargets, api.clock.nowMs())));
   }
   return found;
 }
@@ -125,6 +130,26 @@ function adhocShortfalls({ metadata, spec, status }: AdhocJobObject): readonly S
   return isSure && status.result === 'Failed'
     ? [late(`AdhocJob ${metadata.name} failed though each run exits 0`)]
     : [];
+}
+
+/** Time an operator may take to start a run once nothing disturbs it. */
+const CRON_SLACK_MS = 20_000;
+
+/** The newest target of a cron job (each fires every minute) must have had its run; CancelNew may rightly skip it. */
+function missedRun(
+  { metadata, spec }: CronJobObject,
+  targets: ReadonlyMap<string, string>,
+  nowMs: number,
+): readonly Shortfall[] {
+  if (spec.collisionPolicy === 'CancelNew') return [];
+  const targetMs = Math.floor((nowMs - CRON_SLACK_MS) / 60_000) * 60_000;
+  if (targetMs <= Date.parse(metadata.creationTimestamp ?? '')) {
+    return [late(`CronJob ${metadata.name} has had no target yet`)];
+  }
+  const target = `${metadata.uid}@${timestamp(targetMs)}`;
+  return targets.has(target)
+    ? []
+    : [late(`CronJob ${metadata.name} has no run for ${timestamp(targetMs)}`)];
 }
 
 function strays(

@@ -7,15 +7,16 @@ import { runOne } from './runOne.ts';
 import { referenceController } from './testdata/referenceController.ts';
 import { runSeed } from './world.ts';
 
-const SEEDS = 300;
+const SEEDS = 250;
 
-/** Seeds in which the reference controller breaks a rule, by the rules it broke. */
+/** Rules the reference controller breaks, one per seed; with random names the first one is enough. */
 async function failures(names: 'deterministic' | 'random'): Promise<readonly string[]> {
   const launch = referenceController({ names });
   const found: string[] = [];
   for (let seed = 0; seed < SEEDS; seed += 1) {
     const { violations } = await runSeed({ seed: String(seed), launch, only: 'services' });
     if (violations[0] !== undefined) found.push(violations[0].oracle);
+    if (names === 'random' && found.length > 0) break;
   }
   return found;
 }

@@ -18,6 +18,8 @@ import {
 
 interface Machine {
   readonly name: string;
+  /** How far its clock is off; the times in statuses are its own. */
+  readonly skewMs: number;
   readonly allocatable: Amounts;
   isUp: boolean;
   /** What the kubelet could not do while its node was cut off. */
@@ -70,7 +72,15 @@ export class Kubelets {
   addNode(node: Node): void {
     const { name } = node.metadata;
     const allocatable = { ...NOTHING, ...amountsOf(node.status?.allocatable) };
-    this.#machines.set(name, { name, allocatable, isUp: true, waiting: [], runs: new Map() });
+    const skewMs = drawSkewMs(this.#options.rng);
+    this.#machines.set(name, {
+      name,
+      skewMs,
+      allocatable,
+      isUp: true,
+      waiting: [],
+      runs: new Map(),
+    });
     this.#options.api.create(NODES, node, { by: `kubelet ${name}` });
   }
 
@@ -140,7 +150,7 @@ export class Kubelets {
   #start(machine: Machine, run: Run): void {
     const pod = this.#current(run);
     if (pod === undefined || run.isStopping || isTerminal(pod)) return;
-    const startedAt = timestamp(this.#options.clock.nowMs());
+    const startedAt = this.#timeOn(machine);
     this.#setStatus(machine, run, {
       phase: 'Running',
       startTime: startedAt,
@@ -163,7 +173,7 @@ export class Kubelets {
     const pod = this.#current(run);
     run.holds = undefined;
     if (pod === undefined || isTerminal(pod)) return;
-    const finishedAt = timestamp(this.#options.clock.nowMs());
+    const finishedAt = this.#timeOn(machine);
     const reason = exitCode === 0 ? 'Completed' : 'Error';
     const { startTime } = pod.status ?? {};
     this.#setStatus(machine, run, {
@@ -204,6 +214,10 @@ export class Kubelets {
     });
   }
 
+  #timeOn({ skewMs }: Machine): string {
+    return timestamp(this.#options.clock.nowMs() + skewMs);
+  }
+
   #current(run: Run): Pod | undefined {
     const pod = this.#options.api.peek(PODS, run.key) as Pod | undefined;
     return pod?.metadata.uid === run.uid ? pod : undefined;
@@ -215,6 +229,12 @@ export class Kubelets {
       this.#options.api.patch(PODS, run.key, 'merge', { status }, { subresource: 'status', by }),
     );
   }
+}
+
+/** Most clocks are right to a few seconds; now and then one is minutes off, as without a time server. */
+function drawSkewMs(rng: Rng): number {
+  const mostMs = rng.next() < 0.1 ? 120_000 : 2500;
+  return rng.int(2 * mostMs + 1) - mostMs;
 }
 
 function scriptOf(pod: Pod): Script {

@@ -1,8 +1,12 @@
-import { LABEL } from '../../operator/src/model/labels.ts';
+import { ANNOTATION, LABEL } from '../../operator/src/model/labels.ts';
 import type { KubeObject } from '../../operator/src/ports/kubeApi.ts';
 import { NODES, PODS } from '../../operator/src/schema/kubeKinds.ts';
 import type { Node, Pod } from '../../operator/src/schema/kubeObjects.ts';
-import { ADHOC_JOBS, type QuotaObject } from '../../operator/src/schema/mezzoKinds.ts';
+import {
+  ADHOC_JOBS,
+  type AdhocJobObject,
+  type QuotaObject,
+} from '../../operator/src/schema/mezzoKinds.ts';
 import type { Commit, FakeApiServer } from '../support/fakeApiServer.ts';
 import type { FakeClock } from '../support/fakeClock.ts';
 import { KillCauses } from './killCauses.ts';
@@ -28,6 +32,7 @@ export const ORACLES = {
   quota: 'never above the limit of a role',
   foreign: 'Pods not made by Mezzo are never touched',
   finished: 'a finished instance never runs again',
+  unfinished: 'nothing counts as finished that was stopped half-way',
   cron: 'at most one run per cron target',
   needless: 'no healthy, wanted Pod is killed',
   lease: 'nothing is written without a valid lease',
@@ -69,6 +74,8 @@ export class Oracles {
   readonly #origins = new Map<string, Origin>();
   readonly #startedMs = new Map<string, number>();
   readonly #finishedSlots = new Set<string>();
+  /** Slots of which some run came to its own good end, whatever happened to its Pod later. */
+  readonly #everFinished = new Set<string>();
   readonly #doubledSlots = new Set<string>();
   readonly #cronRuns = new Map<string, string>();
   readonly #limits = new Map<
@@ -103,7 +110,9 @@ export class Oracles {
       case 'servicejobs':
       case 'adhocjobs':
         this.#killCauses.note(commit, this.#clock.monotonicMs());
-        if (commit.ref.plural === ADHOC_JOBS.plural) this.#judgeRun(commit);
+        if (commit.ref.plural !== ADHOC_JOBS.plural) break;
+        this.#judgeRun(commit);
+        this.#judgeResult(commit);
         break;
       default:
         break;
@@ -152,6 +161,9 @@ export class Oracles {
     const isBounded = labels?.[LABEL.jobKind] === 'AdhocJob';
     if (!isBounded || pod.status?.phase !== 'Succeeded') return;
     const finishedAt = pod.status.containerStatuses?.[0]?.state?.terminated?.finishedAt ?? '';
+    const isUnexplained = pod.metadata.annotations?.[ANNOTATION.killedAt] === undefined;
+    // After the kubelet's last step nobody can tell any more in which order a Pod ended and was deleted.
+    if (isUnexplained && !pod.metadata.deletionGracePeriodSeconds) this.#everFinished.add(slot);
     if (deletionTimestamp === undefined) this.#finishedSlots.add(slot);
     else if (Date.parse(deletionTimestamp) - Date.parse(finishedAt) < AMBIGUOUS_MS) {
       this.#finishedSlots.delete(slot);
@@ -242,6 +254,21 @@ export class Oracles {
     if ((this.#disruptedMs.get(pod.spec.nodeName ?? '') ?? -1) >= bornMs) return;
     if (!this.#killCauses.isNeedless(pod, this.#clock.monotonicMs() - STALE_VIEW_MS)) return;
     this.fail('needless', `${by} killed ${podKey(pod)}, which was running and wanted`);
+  }
+
+  /** A job that says it succeeded must have had a whole run of each instance. */
+  #judgeResult({ change }: Commit): void {
+    const { metadata, spec, status } = change.object as AdhocJobObject;
+    if (status?.result !== 'Succeeded' || change.type === 'deleted') return;
+    for (let instance = 0; instance < (spec.instances ?? 1); instance += 1) {
+      const slot = `${metadata.uid}/${instance}`;
+      if (this.#everFinished.has(slot)) continue;
+      this.#everFinished.add(slot);
+      this.fail(
+        'unfinished',
+        `AdhocJob ${metadata.name} succeeded, but no run of instance ${instance} came to its end`,
+      );
+    }
   }
 
   #judgeRun({ change, by }: Commit): void {

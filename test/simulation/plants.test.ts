@@ -38,6 +38,7 @@ describe('planted bugs', () => {
       'quota',
       'foreign',
       'finished',
+      'unfinished',
       'cron',
       'needless',
       'lease',

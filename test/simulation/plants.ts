@@ -167,6 +167,29 @@ export const PLANTS = {
       },
     }),
   },
+  skipsCron: {
+    bug: 'a run of a CronJob is noted as started before it is, and then forgotten',
+    caughtBy: ['convergence'],
+    wrap: (kube) => ({
+      ...methodsOf(kube),
+      create: async <T extends KubeObject>(
+        ref: ResourceRef,
+        object: T,
+        options?: Parameters<KubeApi['create']>[2],
+      ) => (ref.plural === 'adhocjobs' ? object : kube.create<T>(ref, object, options)),
+    }),
+  },
+  believesExits: {
+    bug: 'a task that exits 0 after it was told to stop is taken for one that has finished',
+    caughtBy: ['unfinished'],
+    wrap: (kube) =>
+      onRead(kube, PODS.plural, (object) => {
+        const { phase } = (object as Pod).status ?? {};
+        if (phase !== 'Succeeded') return object;
+        const { deletionTimestamp: _at, ...metadata } = object.metadata;
+        return { ...object, metadata };
+      }),
+  },
   restless: {
     bug: 'whenever a job is written, one of its running Pods is restarted',
     caughtBy: ['needless'],

@@ -58,15 +58,26 @@ export class Workload {
         serviceJob(CAPPED.job, CAPPED.role, CAPPED.instances, CAPPED.eachMillis),
       );
     }
-    if (fillers > 0) {
-      this.#create(SERVICE_JOBS, serviceJob(FILLER.job, FILLER.role, fillers, FILLER.eachMillis));
-    }
+    if (fillers > 0) this.#fill(fillers);
     // In a tight run the others come when all is taken.
     if (fillers > 0) this.#options.clock.setTimer(6000, () => this.#addJobs());
     else this.#addJobs();
     for (const node of this.#options.nodeNames())
       if (rng.next() < foreignShare) this.#addForeign(node);
     this.#changeMindLater();
+  }
+
+  /** Takes all there is: a service for ever, or a batch that must get through in spite of being preempted. */
+  #fill(instances: number): void {
+    const { rng } = this.#options;
+    const { job, role, eachMillis } = FILLER;
+    if (rng.next() < 0.5) {
+      this.#create(SERVICE_JOBS, serviceJob(job, role, instances, eachMillis));
+      return;
+    }
+    const template = task('batch:1', eachMillis, { seconds: 6 + rng.int(8), exitCode: 0 });
+    const spec = { role, instances: 2 * instances, maxRetries: 50, template };
+    this.#create(ADHOC_JOBS, { metadata: { name: job, namespace: NAMESPACE }, spec } as KubeObject);
   }
 
   #addJobs(): void {

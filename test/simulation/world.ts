@@ -96,7 +96,11 @@ export async function runSeed(options: RunOptions): Promise<RunResult> {
   startFaults({ api, clock, rng: stream('faults'), history, fleet, kubelets, replicas, activeMs });
 
   await clock.runUntil(() => oracles.violations.length > 0, activeMs);
-  const convergedAfterMs = await converge({ clock, oracles, missing: () => shortfalls(api, only) });
+  const convergedAfterMs = await converge({
+    clock,
+    oracles,
+    missing: () => shortfalls(api, only, oracles.cronTargets),
+  });
   for (const replica of replicas) replica.end();
   if (history.keepsLines) noteFinalState(api, history);
   return {
@@ -122,7 +126,7 @@ function drawFleet(rng: Rng): FleetPlan {
   if (rng.next() >= 0.3) {
     return { nodes: 3 + rng.int(3), cpus: 4, foreignShare: 0.5, isTight: false };
   }
-  return { nodes: 6, cpus: 1, foreignShare: 0, isTight: rng.next() < 0.4 };
+  return { nodes: 6, cpus: 1, foreignShare: 0, isTight: rng.next() < 0.25 };
 }
 
 /** Waits until nothing is missing at two checks in a row; what is missing at the limit is a violation. */
