@@ -28,6 +28,10 @@ export const ANNOTATION = {
   taskGroup: 'mezzo.dev/task-group',
   /** Last step of an external framework's task whose status update has been acknowledged. */
   acknowledged: 'mezzo.dev/acknowledged',
+  /** Last verdict of its health check or check whose status update has been acknowledged. */
+  acknowledgedHealth: 'mezzo.dev/acknowledged-health',
+  /** Containers of an external framework's Pod that had not ended when it was decided to end the Pod. */
+  killing: 'mezzo.dev/killing',
   /**
    * Non-revocable amounts of a revocable task as a JSON object of quantities. Its Pod is BestEffort and
    * so names no request, but the ledger counts its memory.

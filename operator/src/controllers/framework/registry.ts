@@ -7,7 +7,7 @@ import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { RefusedTask } from './decideLaunch.ts';
 import { FrameworkObjects, MANAGED_BY, placeOf, storedProfile } from './frameworkObjects.ts';
 import { Launches } from './launches.ts';
-import { stateFor } from './pod/podUpdates.ts';
+import { stateFor } from './pod/endings.ts';
 import { PodWriter } from './pod/podWriter.ts';
 import { type Audience, StatusUpdates } from './pod/statusUpdates.ts';
 import {
@@ -72,6 +72,7 @@ export class Registry {
       world.pods.subscribe((event) => this.#onPod(event)),
       world.nodes.subscribe((event) => {
         if (event.kind === 'deleted') this.#tellAgentLost(event.object.metadata.name);
+        this.updates.observeNode(event);
       }),
     );
   }

@@ -40,9 +40,21 @@ export type MesosReason =
   | 'REASON_RESOURCES_UNKNOWN'
   | 'REASON_CONTAINER_LAUNCH_FAILED'
   | 'REASON_AGENT_DRAINING'
+  | 'REASON_AGENT_REREGISTERED'
+  | 'REASON_TASK_KILLED_DURING_LAUNCH'
+  | 'REASON_TASK_CHECK_STATUS_UPDATED'
+  | 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED'
   | 'REASON_MAX_COMPLETION_TIME_REACHED';
 
 export type MesosStatusSource = 'SOURCE_MASTER' | 'SOURCE_AGENT' | 'SOURCE_EXECUTOR';
+
+/** An empty body: there is no result, or none that can be told. */
+export interface WireCheckStatus {
+  readonly type: 'COMMAND' | 'HTTP' | 'TCP';
+  readonly command?: { readonly exit_code?: number };
+  readonly http?: { readonly status_code?: number };
+  readonly tcp?: { readonly succeeded?: boolean };
+}
 
 export interface WireTaskStatus {
   readonly task_id: WireId;
@@ -57,7 +69,13 @@ export interface WireTaskStatus {
   /** Base64 of 16 bytes; only on updates that must be acknowledged. */
   readonly uuid?: string;
   readonly healthy?: boolean;
+  readonly check_status?: WireCheckStatus;
+  /** The resources of which the task took too much. */
+  readonly limitation?: { readonly resources: readonly WireResource[] };
+  /** Since when the agent has not been heard of, in nanoseconds since the epoch. */
+  readonly unreachable_time?: { readonly nanoseconds: number };
   readonly container_status?: {
+    readonly container_id?: WireId;
     readonly network_infos: readonly {
       readonly ip_addresses: readonly {
         readonly protocol: 'IPv4' | 'IPv6';

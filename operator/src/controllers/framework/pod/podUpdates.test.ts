@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ContainerState, Pod } from '../../../schema/kubeObjects.ts';
-import { stateFor, updatesOf } from './podUpdates.ts';
+import { END_CAUSES, ENDINGS, stateFor } from './endings.ts';
+import { updatesOf } from './podUpdates.ts';
 
 const AT = '2026-01-01T00:00:10Z';
 const BEFORE = '2026-01-01T00:00:05Z';
@@ -15,6 +16,7 @@ interface PodFacts {
   readonly annotations?: { readonly [key: string]: string };
   /** Reason of the DisruptionTarget condition. */
   readonly disruption?: string;
+  readonly initMessage?: string;
 }
 
 function podWith({
@@ -25,6 +27,7 @@ function podWith({
   killedAt,
   annotations,
   disruption,
+  initMessage,
 }: PodFacts): Pod {
   const graceMs = killedAt !== undefined && killedAt > AT ? 0 : 3000;
   return {
@@ -40,12 +43,23 @@ function podWith({
             deletionGracePeriodSeconds: graceMs / 1000,
           }),
     },
-    spec: { containers: [] },
+    spec: {
+      containers: [
+        { name: 'task', image: 'x', resources: { limits: { cpu: '1', memory: '64Mi' } } },
+      ],
+    },
     status: {
       phase,
       ...(reason === undefined ? {} : { reason }),
       ...(message === undefined ? {} : { message }),
       ...(state === undefined ? {} : { containerStatuses: [{ name: 'task', state }] }),
+      ...(initMessage === undefined
+        ? {}
+        : {
+            initContainerStatuses: [
+              { name: 'fetch', state: { terminated: { exitCode: 1, message: initMessage } } },
+            ],
+          }),
       ...(disruption === undefined
         ? {}
         : { conditions: [{ type: 'DisruptionTarget', status: 'True', reason: disruption }] }),
@@ -185,6 +199,97 @@ describe('how a task ended', () => {
       'drained',
     ],
     [
+      'drowned in its own files',
+      {
+        phase: 'Failed',
+        reason: 'Evicted',
+        message: 'Usage of EmptyDir volume "sandbox" exceeds the limit "10Mi".',
+      },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LIMITATION_DISK',
+      'EmptyDir',
+    ],
+    [
+      'evicted for anything else',
+      { phase: 'Failed', reason: 'Evicted', message: 'low on resource: pids' },
+      'TASK_GONE',
+      'REASON_CONTAINER_PREEMPTED',
+      'pids',
+    ],
+    [
+      'preempted by the kubelet for a critical Pod',
+      { phase: 'Failed', reason: 'Preempting' },
+      'TASK_GONE',
+      'REASON_CONTAINER_PREEMPTED',
+      'Preempting',
+    ],
+    [
+      'refused for a port that is taken',
+      { phase: 'Failed', reason: 'NodePorts' },
+      'TASK_DROPPED',
+      'REASON_RESOURCES_UNKNOWN',
+      'NodePorts',
+    ],
+    [
+      'shut down with its node',
+      { phase: 'Failed', reason: 'Terminated', message: 'node shutdown', state: ended(143) },
+      'TASK_GONE',
+      'REASON_AGENT_REMOVED',
+      'shutdown',
+    ],
+    [
+      'its files could not be fetched',
+      { phase: 'Failed', initMessage: 'http://x: 404' },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LAUNCH_FAILED',
+      'http://x: 404',
+    ],
+    [
+      'killed before it started',
+      { phase: 'Failed', killedAt: BEFORE },
+      'TASK_KILLED',
+      'REASON_TASK_KILLED_DURING_LAUNCH',
+      'before its command',
+    ],
+    [
+      'told to end, whatever the clocks say',
+      {
+        phase: 'Succeeded',
+        state: ended(0),
+        killedAt: '2026-01-01T01:00:00Z',
+        annotations: { 'mezzo.dev/killing': 'task' },
+      },
+      'TASK_KILLED',
+      undefined,
+      'terminated',
+    ],
+    [
+      'ended before it was decided to end it, whatever the clocks say',
+      {
+        phase: 'Failed',
+        state: ended(3),
+        killedAt: BEFORE,
+        annotations: { 'mezzo.dev/killing': '' },
+      },
+      'TASK_FAILED',
+      undefined,
+      'status 3',
+    ],
+    [
+      'told to end, and its image was never there',
+      {
+        phase: 'Failed',
+        killedAt: BEFORE,
+        annotations: {
+          'mezzo.dev/killing': 'task',
+          'mezzo.dev/kill-reason': 'launch failed: ImagePullBackOff: no',
+        },
+      },
+      'TASK_FAILED',
+      'REASON_CONTAINER_LAUNCH_FAILED',
+      'ImagePullBackOff',
+    ],
+    [
       'declared lost',
       {
         phase: 'Running',
@@ -193,7 +298,7 @@ describe('how a task ended', () => {
       },
       'TASK_UNREACHABLE',
       'REASON_AGENT_REMOVED',
-      'lost',
+      'did not come back',
     ],
   ] as const)('%s', (_name, facts, state, reason, message) => {
     const last = updatesOf(podWith(facts), false).at(-1);
@@ -209,8 +314,58 @@ test.each([
   ['EvictionByEvictionAPI', 'TASK_KILLED', 'REASON_AGENT_DRAINING'],
   ['SomethingNew', 'TASK_KILLED', undefined],
 ] as const)('a Pod that Kubernetes ended by %s is %s', (disruption, state, reason) => {
-  const ending = updatesOf(podWith({ phase: 'Failed', killedAt: AT, disruption }), false).at(-1);
+  const ending = updatesOf(
+    podWith({ phase: 'Failed', state: ended(143), killedAt: AT, disruption }),
+    false,
+  ).at(-1);
   expect([ending?.state, ending?.reason]).toEqual([state, reason]);
+});
+
+test('an end for want of memory names the limit that was passed, in MB', () => {
+  const pod = podWith({
+    phase: 'Failed',
+    state: ended(137, 'OOMKilled'),
+    annotations: { 'mezzo.dev/role-path': 'eng' },
+  });
+  expect(updatesOf(pod, false).at(-1)?.limitation).toEqual({
+    resources: [{ name: 'mem', type: 'SCALAR', scalar: { value: 64 }, role: 'eng' }],
+  });
+});
+
+test('every end is told in words of the wire', () => {
+  expect(Object.keys(ENDINGS).toSorted()).toEqual([...END_CAUSES].toSorted());
+  const terminal = /^TASK_(FINISHED|FAILED|KILLED|GONE|DROPPED|UNREACHABLE)$/;
+  for (const cause of END_CAUSES) expect(ENDINGS[cause].state).toMatch(terminal);
+});
+
+describe('in a group each task has an end of its own', () => {
+  const pod: Pod = {
+    metadata: {
+      name: 'g',
+      deletionTimestamp: '2026-01-01T01:00:00Z',
+      deletionGracePeriodSeconds: 3,
+      annotations: {
+        'mezzo.dev/killing': 'task-1,task-2',
+        'mezzo.dev/kill-reason': "task 'b' of its group ended",
+      },
+    },
+    spec: { containers: [] },
+    status: {
+      phase: 'Failed',
+      containerStatuses: [
+        { name: 'task-0', state: ended(0) },
+        { name: 'task-1', state: ended(0) },
+        { name: 'task-2', state: ended(143) },
+      ],
+    },
+  };
+  test.each([
+    ['task-0', ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED']],
+    ['task-1', ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_KILLED']],
+    ['task-2', ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_KILLED']],
+  ])('%s', (container, states) => {
+    expect(updatesOf(pod, false, container).map((one) => one.state)).toEqual(states);
+  });
 });
 
 test('frameworks that are not partition-aware know one kind of loss', () => {

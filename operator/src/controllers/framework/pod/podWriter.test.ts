@@ -54,7 +54,7 @@ describe('PodWriter', () => {
       ...old,
       metadata: { ...old.metadata, finalizers: [TASK_FINALIZER, FOREIGN, second] },
     });
-    writerOver().wish(old, { acknowledged: 'ended', release: true });
+    writerOver().wish(old, { acknowledged: { task: 'ended' }, release: true });
     await clock.settle();
     expect(stored().metadata.finalizers).toEqual([FOREIGN, second]);
     expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'ended' });
@@ -63,11 +63,60 @@ describe('PodWriter', () => {
 
   test('never goes back in what has been acknowledged', async () => {
     const writer = writerOver();
-    writer.wish(cached(), { acknowledged: 'running' });
+    writer.wish(cached(), { acknowledged: { task: 'running' } });
     await clock.settle();
-    writer.wish(cached(), { acknowledged: 'starting' });
+    writer.wish(cached(), { acknowledged: { task: 'starting' } });
     await clock.settle();
     expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'running' });
+  });
+
+  test('remembers by container what has been acknowledged', async () => {
+    const writer = writerOver();
+    writer.wish(cached(), { acknowledged: { 'task-0': 'running' } });
+    writer.wish(cached(), { acknowledged: { 'task-1': 'starting' } });
+    writer.wish(cached(), { acknowledgedHealth: { 'task-0': 'passing@x' } });
+    await clock.settle();
+    expect(stored().metadata.annotations).toEqual({
+      'mezzo.dev/acknowledged.task-0': 'running',
+      'mezzo.dev/acknowledged.task-1': 'starting',
+      'mezzo.dev/acknowledged-health.task-0': 'passing@x',
+    });
+  });
+
+  test('says before a kill which tasks had not ended, and never changes that', async () => {
+    const tasks = [
+      { id: 'a', name: 'a' },
+      { id: 'b', name: 'b' },
+    ];
+    const annotations = { 'mezzo.dev/task-group': JSON.stringify(tasks) };
+    api.update(PODS, { ...stored(), metadata: { ...stored().metadata, annotations } });
+    const terminated = { exitCode: 0 };
+    const containerStatuses = [{ name: 'task-0', state: { terminated } }];
+    api.update(PODS, { ...stored(), status: { phase: 'Running', containerStatuses } } as Pod, {
+      subresource: 'status',
+    });
+    const writer = writerOver();
+    writer.wish(stored(), { kill: { graceSeconds: 5, reason: 'why' } });
+    await clock.settle();
+    expect(stored().metadata.annotations).toMatchObject({
+      'mezzo.dev/killing': 'task-1',
+      'mezzo.dev/kill-reason': 'why',
+    });
+    writer.wish(stored(), { kill: { graceSeconds: 1, reason: 'another' } });
+    await clock.settle();
+    expect(stored().metadata).toMatchObject({
+      annotations: { 'mezzo.dev/killing': 'task-1', 'mezzo.dev/kill-reason': 'why' },
+      deletionGracePeriodSeconds: 1,
+    });
+  });
+
+  test('does not kill what has ended', async () => {
+    const old = cached();
+    api.update(PODS, { ...old, status: { phase: 'Succeeded' } } as Pod, { subresource: 'status' });
+    writerOver().wish(old, { kill: { graceSeconds: 0 } });
+    await clock.advance(10_000);
+    expect(stored().metadata.deletionTimestamp).toBeUndefined();
+    expect(stored().metadata.annotations).toBeUndefined();
   });
 
   test('a lost reply and an API server that is away are waited out', async () => {
@@ -99,7 +148,7 @@ describe('PodWriter', () => {
         return Promise.resolve(cached() as never);
       },
     });
-    writer.wish(cached(), { acknowledged: 'running' });
+    writer.wish(cached(), { acknowledged: { task: 'running' } });
     await clock.advance(60_000);
     expect(patches).toBeGreaterThan(6);
     expect(patches).toBeLessThan(100);

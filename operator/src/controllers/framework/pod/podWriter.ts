@@ -8,13 +8,17 @@ import { OperatorError } from '../../../runtime/errors.ts';
 import { PODS } from '../../../schema/kubeKinds.ts';
 import type { Pod } from '../../../schema/kubeObjects.ts';
 import { KeyedWorker } from '../keyedWorker.ts';
+import { annotationOf, hasEnded, hasPodEnded } from './containerFacts.ts';
+import { podTasks } from './podMetadata.ts';
 import { stepRank, type UpdateStep } from './podUpdates.ts';
 
 /** What shall become of one Pod; grows until it has come true, then is forgotten. */
 export interface PodWish {
   readonly uid: string;
-  /** Step whose update has been acknowledged. */
-  readonly acknowledged?: UpdateStep;
+  /** By container: the step whose update has been acknowledged. */
+  readonly acknowledged?: { readonly [container: string]: UpdateStep };
+  /** By container: the verdict on its health that has been acknowledged. */
+  readonly acknowledgedHealth?: { readonly [container: string]: string };
   readonly kill?: { readonly graceSeconds: number | undefined; readonly reason?: string };
   /** Nobody waits for this task any more: let go of the Pod and delete it. */
   readonly release?: true;
@@ -38,24 +42,35 @@ export function nextPodWrite(pod: Pod, wish: PodWish): PodWrite {
 
 const isHeld = (pod: Pod): boolean => pod.metadata.finalizers?.includes(TASK_FINALIZER) ?? false;
 const isDeleting = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined;
-const hasEnded = (pod: Pod): boolean =>
-  pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 
 function annotationsOwed(pod: Pod, wish: PodWish): { readonly [key: string]: string } {
   const owed: { [key: string]: string } = {};
   const stored = pod.metadata.annotations ?? {};
-  const { acknowledged } = wish;
-  if (acknowledged !== undefined && stepRank(acknowledged) > stepRank(stepIn(stored)))
-    owed[ANNOTATION.acknowledged] = acknowledged;
-  const reason = wish.kill?.reason;
-  if (reason !== undefined && !isDeleting(pod) && stored[ANNOTATION.killReason] === undefined)
+  for (const [container, step] of Object.entries(wish.acknowledged ?? {}))
+    if (stepRank(step) > stepRank(stepIn(stored, container)))
+      owed[annotationOf(ANNOTATION.acknowledged, container)] = step;
+  for (const [container, verdict] of Object.entries(wish.acknowledgedHealth ?? {})) {
+    const key = annotationOf(ANNOTATION.acknowledgedHealth, container);
+    if (stored[key] !== verdict) owed[key] = verdict;
+  }
+  if (wish.kill === undefined || isDeleting(pod) || hasPodEnded(pod)) return owed;
+  const { reason } = wish.kill;
+  if (reason !== undefined && stored[ANNOTATION.killReason] === undefined)
     owed[ANNOTATION.killReason] = reason;
+  // Names the version it was decided from, as every patch here does: these had not ended, whatever clocks say later.
+  if (stored[ANNOTATION.killing] === undefined)
+    owed[ANNOTATION.killing] = podTasks(pod)
+      .map((one) => one.container)
+      .filter((container) => !hasEnded(pod, container))
+      .join(',');
   return owed;
 }
 
 function deletionOf(pod: Pod, wish: PodWish): PodWrite {
-  if (wish.kill === undefined && wish.release !== true) return { kind: 'none' };
-  const graceSeconds = hasEnded(pod) ? 0 : wish.kill?.graceSeconds;
+  const hasAllEnded = hasPodEnded(pod);
+  // What has ended is not killed any more; its end waits for its acknowledgement.
+  if (wish.release !== true && (wish.kill === undefined || hasAllEnded)) return { kind: 'none' };
+  const graceSeconds = hasAllEnded ? 0 : wish.kill?.graceSeconds;
   if (!isDeleting(pod)) return { kind: 'delete', graceSeconds };
   // A later kill may shorten the grace of an earlier one; Kubernetes takes no longer one.
   const pendingSeconds = pod.metadata.deletionGracePeriodSeconds ?? 0;
@@ -63,8 +78,11 @@ function deletionOf(pod: Pod, wish: PodWish): PodWrite {
   return shorter ? { kind: 'delete', graceSeconds } : { kind: 'none' };
 }
 
-export function stepIn(annotations: { readonly [key: string]: string }): UpdateStep | undefined {
-  const step = annotations[ANNOTATION.acknowledged];
+export function stepIn(
+  annotations: { readonly [key: string]: string },
+  container: string,
+): UpdateStep | undefined {
+  const step = annotations[annotationOf(ANNOTATION.acknowledged, container)];
   return stepRank(step as UpdateStep) < 0 ? undefined : (step as UpdateStep);
 }
 
@@ -97,12 +115,12 @@ export class PodWriter {
     });
   }
 
-  /** Adds to what is wished of the Pod. A later acknowledged step and a shorter grace win. */
+  /** Adds to what is wished of the Pod; what is newer wins. */
   wish(pod: Pod, more: Omit<PodWish, 'uid'>): void {
     const uid = pod.metadata.uid ?? '';
     const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
     const before = this.#wishes.get(key);
-    this.#wishes.set(key, { ...(before?.uid === uid ? before : {}), ...more, uid });
+    this.#wishes.set(key, merged(before?.uid === uid ? before : undefined, more, uid));
     this.#worker.poke(key);
   }
 
@@ -169,4 +187,14 @@ export class PodWriter {
       throw error;
     }
   }
+}
+
+function merged(before: PodWish | undefined, more: Omit<PodWish, 'uid'>, uid: string): PodWish {
+  return {
+    ...before,
+    ...more,
+    acknowledged: { ...before?.acknowledged, ...more.acknowledged },
+    acknowledgedHealth: { ...before?.acknowledgedHealth, ...more.acknowledgedHealth },
+    uid,
+  };
 }

@@ -1,28 +1,28 @@
-import {
-  type AgentId,
-  agentId,
-  type FrameworkId,
-  frameworkId,
-  type TaskId,
-  taskId,
-} from '../../../model/ids.ts';
-import { ANNOTATION, LABEL } from '../../../model/labels.ts';
-import type { CancelTimer, Clock } from '../../../ports/clock.ts';
+import { type AgentId, agentId, type FrameworkId, type TaskId } from '../../../model/ids.ts';
+import type { Clock } from '../../../ports/clock.ts';
 import type { CacheEvent } from '../../../runtime/cache.ts';
-import type { Pod } from '../../../schema/kubeObjects.ts';
-import { uuidToBase64 } from '../../../schema/mesos/call.ts';
+import type { Node, Pod } from '../../../schema/kubeObjects.ts';
 import type { MesosTaskState, WireTaskStatus } from '../../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../../schema/mesos/framework.ts';
-import { frameworkObjectName, updateUuid } from '../names.ts';
+import { updateUuid } from '../names.ts';
+import { hasEnded, isSingle, launchFailureOf } from './containerFacts.ts';
+import { LAUNCH_FAILED_PREFIX } from './endCause.ts';
+import { podTasks } from './podMetadata.ts';
+import { stepRank, type TaskUpdate } from './podUpdates.ts';
+import type { PodWriter } from './podWriter.ts';
 import {
-  LAUNCH_FAILED_PREFIX,
-  launchFailureOf,
-  stateFor,
-  stepRank,
-  type TaskUpdate,
-  updatesOf,
-} from './podUpdates.ts';
-import { type PodWriter, stepIn } from './podWriter.ts';
+  ENDED_RANK,
+  frameworkOf,
+  isOwed,
+  newRecord,
+  type Pending,
+  refresh,
+  type TaskRecord,
+  toldOf,
+  updatesFor,
+} from './taskRecord.ts';
+import { reachabilityStatus, UnreachableAgents } from './unreachableAgents.ts';
+import { wireStatus } from './wireStatus.ts';
 
 /** Who is told of the tasks of a framework. */
 export type Audience =
@@ -41,29 +41,9 @@ export interface StatusUpdatesOptions {
   readonly onTaskSeen: (framework: FrameworkId, task: TaskId, pod: Pod) => void;
 }
 
-interface Pending {
-  readonly update: TaskUpdate;
-  readonly uuid: string;
-  attempts: number;
-  cancel: CancelTimer | undefined;
-}
-
-interface TaskRecord {
-  readonly framework: FrameworkId;
-  readonly task: TaskId;
-  readonly agent: AgentId;
-  pod: Pod;
-  gone: boolean;
-  /** The end as it was first seen; what happens to the Pod afterwards does not change it. */
-  ended: TaskUpdate | undefined;
-  ackedRank: number;
-  pending: Pending | undefined;
-}
-
 /** Source: Mesos `src/slave/constants.hpp`, `STATUS_UPDATE_RETRY_INTERVAL_MIN` and `_MAX`. */
 const FIRST_RESEND_MS = 10_000;
 const LONGEST_RESEND_MS = 600_000;
-const ENDED_RANK = stepRank('ended');
 
 export interface TaskStatusView {
   readonly task: TaskId;
@@ -78,6 +58,7 @@ export interface TaskStatusView {
 export class StatusUpdates {
   readonly #options: StatusUpdatesOptions;
   readonly #frameworks = new Map<FrameworkId, Map<TaskId, TaskRecord>>();
+  readonly #unreachable = new UnreachableAgents();
 
   constructor(options: StatusUpdatesOptions) {
     this.#options = options;
@@ -86,23 +67,38 @@ export class StatusUpdates {
   /** Takes in a change of a Pod; returns the framework it is of, if any. */
   observe(change: Pick<CacheEvent<Pod>, 'kind' | 'object'>): FrameworkId | undefined {
     const pod = change.object;
-    const owner = ownerOf(pod);
-    if (owner === undefined) return undefined;
-    const tasks = this.#frameworks.get(owner.framework) ?? new Map<TaskId, TaskRecord>();
-    this.#frameworks.set(owner.framework, tasks);
-    let record = tasks.get(owner.task);
-    if (record === undefined || record.pod.metadata.uid !== pod.metadata.uid) {
-      if (change.kind === 'deleted') return undefined;
-      record?.pending?.cancel?.();
-      record = newRecord(owner, pod);
-      tasks.set(owner.task, record);
-      this.#options.onTaskSeen(owner.framework, owner.task, pod);
+    const framework = frameworkOf(pod);
+    const all = framework === undefined ? [] : podTasks(pod);
+    if (framework === undefined || all.length === 0) return undefined;
+    const isGone = change.kind === 'deleted';
+    const tasks = this.#frameworks.get(framework) ?? new Map<TaskId, TaskRecord>();
+    this.#frameworks.set(framework, tasks);
+    const records: TaskRecord[] = [];
+    for (const one of all) {
+      let record = tasks.get(one.task);
+      if (record === undefined || record.pod.metadata.uid !== pod.metadata.uid) {
+        if (isGone) continue;
+        record?.pending?.cancel?.();
+        record = newRecord(framework, one, pod);
+        tasks.set(one.task, record);
+        this.#options.onTaskSeen(framework, one.task, pod);
+      }
+      refresh(record, pod, isGone);
+      records.push(record);
     }
-    record.pod = pod;
-    record.ackedRank = Math.max(record.ackedRank, ackedRankOf(pod));
-    if (change.kind === 'deleted') record.gone = true;
-    this.#step(record);
-    return owner.framework;
+    if (tasks.size === 0) this.#frameworks.delete(framework);
+    // All of a group are known before any of them is acted upon.
+    for (const record of records) this.#step(record);
+    return records.length === 0 ? undefined : framework;
+  }
+
+  /** Takes in a change of a node: tasks on one that is not heard of are told so, and again when it is back. */
+  observeNode(change: Pick<CacheEvent<Node>, 'kind' | 'object'>): void {
+    const agent = agentId(change.object.metadata.name);
+    if (!this.#unreachable.observe(agent, change) || change.kind === 'deleted') return;
+    for (const framework of this.#frameworks.keys())
+      for (const record of this.#recordsOf(framework))
+        if (record.agent === agent) this.#tellReachability(record);
   }
 
   /** True when the acknowledgement fits the update that is owed one; anything else is ignored, as Mesos does. */
@@ -112,8 +108,15 @@ export class StatusUpdates {
     if (record === undefined || pending?.uuid !== uuid || record.agent !== agent) return false;
     pending.cancel?.();
     record.pending = undefined;
-    record.ackedRank = stepRank(pending.update.step);
-    this.#options.writer.wish(record.pod, { acknowledged: pending.update.step });
+    const { step, key } = pending.update;
+    if (step === 'health') record.ackedHealth = key;
+    else record.ackedRank = stepRank(step);
+    this.#options.writer.wish(
+      record.pod,
+      step === 'health'
+        ? { acknowledgedHealth: { [record.container]: key } }
+        : { acknowledged: { [record.container]: step } },
+    );
     this.#step(record);
     return true;
   }
@@ -168,7 +171,7 @@ export class StatusUpdates {
       .map((record) => ({
         task: record.task,
         agent: record.agent,
-        state: this.#toldOf(record)?.state ?? 'TASK_STAGING',
+        state: this.#stateOf(record),
       }));
   }
 
@@ -190,17 +193,11 @@ export class StatusUpdates {
     return [...(this.#frameworks.get(framework)?.values() ?? [])];
   }
 
-  #toldOf(record: TaskRecord): TaskUpdate | undefined {
-    if (record.pending !== undefined) return record.pending.update;
-    return this.#updates(record).findLast((one) => stepRank(one.step) <= record.ackedRank);
-  }
-
-  #updates(record: TaskRecord): TaskUpdate[] {
-    const updates = updatesOf(record.pod, record.gone);
-    record.ended ??= updates.find((one) => one.step === 'ended');
-    const { ended } = record;
-    if (ended === undefined) return updates;
-    return [...updates.filter((one) => one.step !== 'ended'), ended];
+  #stateOf(record: TaskRecord): MesosTaskState {
+    const told = toldOf(record);
+    if (told?.step !== 'ended' && this.#unreachable.sinceMs(record.agent) !== undefined)
+      return 'TASK_UNREACHABLE';
+    return told?.state ?? 'TASK_STAGING';
   }
 
   #step(record: TaskRecord): void {
@@ -213,25 +210,41 @@ export class StatusUpdates {
     if (audience.kind === 'completed' || finished) {
       record.pending?.cancel?.();
       record.pending = undefined;
-      this.#release(record);
+      if (audience.kind === 'completed' || this.#areAllFinished(record)) this.#release(record);
       return;
     }
+    const updates = updatesFor(record);
     this.#endHopeless(record);
+    this.#endGroup(record);
     if (audience.kind === 'unknown') {
       // Its Framework object is gone, and so was this Pod's owner: whoever deleted it waits for our finalizer only.
       if (record.pod.metadata.deletionTimestamp !== undefined) this.#release(record);
       return;
     }
-    const next = this.#updates(record).find(
+    // In order: an update that waits for its acknowledgement is not overtaken by what came after it.
+    if (record.pending !== undefined) return;
+    const next = updates.find(
       (one) =>
-        stepRank(one.step) > record.ackedRank &&
+        isOwed(one, record) &&
         (one.step !== 'killing' || audience.capabilities.has('TASK_KILLING_STATE')),
     );
-    if (next === undefined || record.pending?.update.step === next.step) return;
-    record.pending?.cancel?.();
-    const uuid = updateUuid(record.pod.metadata.uid ?? '', next.step);
-    record.pending = { update: next, uuid, attempts: 0, cancel: undefined };
+    if (next === undefined) return;
+    record.pending = {
+      update: next,
+      uuid: uuidOf(record, next),
+      attempts: 0,
+      cancel: undefined,
+    };
     this.#send(record, record.pending);
+  }
+
+  /** The other tasks of its Pod have ended and been acknowledged too. */
+  #areAllFinished({ framework, pod }: TaskRecord): boolean {
+    const tasks = this.#frameworks.get(framework);
+    return podTasks(pod).every(({ task }) => {
+      const sibling = tasks?.get(task);
+      return sibling === undefined || sibling.ackedRank >= ENDED_RANK;
+    });
   }
 
   /** Lets go of a Pod nobody waits for; one that still runs is ended within its own grace. */
@@ -248,6 +261,36 @@ export class StatusUpdates {
       return;
     const reason = `${LAUNCH_FAILED_PREFIX}${why}`.slice(0, 1024);
     this.#options.writer.wish(record.pod, { kill: { graceSeconds: 0, reason } });
+  }
+
+  /**
+   * When one task of a group ends otherwise than well, the rest of the group is killed.
+   * Source: Mesos `src/launcher/default_executor.cpp`, `waited`.
+   */
+  #endGroup({ pod, gone, container, task, ended }: TaskRecord): void {
+    if (isSingle(container) || ended === undefined || ended.state === 'TASK_FINISHED') return;
+    if (gone || pod.metadata.deletionTimestamp !== undefined) return;
+    if (podTasks(pod).every((one) => hasEnded(pod, one.container))) return;
+    const reason = `task '${task}' of its group ended: ${ended.message}`.slice(0, 1024);
+    this.#options.writer.wish(pod, { kill: { graceSeconds: undefined, reason } });
+  }
+
+  /** Without uuid: nothing to acknowledge, the agent may be back any moment. */
+  #tellReachability(record: TaskRecord): void {
+    const audience = this.#options.audience(record.framework, record.pod.metadata.namespace ?? '');
+    if (audience.kind !== 'known' || toldOf(record)?.step === 'ended') return;
+    const partitionAware = audience.capabilities.has('PARTITION_AWARE');
+    const sinceMs = this.#unreachable.sinceMs(record.agent);
+    // For such a framework TASK_LOST is the end, so it must become true.
+    if (!partitionAware && sinceMs !== undefined)
+      this.#options.writer.wish(record.pod, {
+        kill: { graceSeconds: undefined, reason: 'its agent was unreachable' },
+      });
+    if (!partitionAware && sinceMs === undefined) return;
+    const state = this.#stateOf(record);
+    const nowMs = this.#options.clock.nowMs();
+    const status = reachabilityStatus(record, { state, partitionAware, sinceMs, nowMs });
+    this.#options.deliver(record.framework, status);
   }
 
   #send(record: TaskRecord, pending: Pending): void {
@@ -271,62 +314,8 @@ export class StatusUpdates {
   }
 }
 
-/** Framework and task of a Pod made for an external framework. */
-export function ownerOf(
-  pod: Pod,
-): { readonly framework: FrameworkId; readonly task: TaskId } | undefined {
-  const annotations = pod.metadata.annotations ?? {};
-  const framework = annotations[ANNOTATION.frameworkId];
-  const task = annotations[ANNOTATION.taskId];
-  if (framework === undefined || task === undefined) return undefined;
-  const label = pod.metadata.labels?.[LABEL.framework];
-  if (label !== frameworkObjectName(frameworkId(framework))) return undefined;
-  return { framework: frameworkId(framework), task: taskId(task) };
-}
-
-function newRecord(
-  owner: { readonly framework: FrameworkId; readonly task: TaskId },
-  pod: Pod,
-): TaskRecord {
-  return {
-    ...owner,
-    agent: agentId(pod.spec.nodeName ?? ''),
-    pod,
-    gone: false,
-    ended: undefined,
-    ackedRank: -1,
-    pending: undefined,
-  };
-}
-
-const ackedRankOf = (pod: Pod): number => stepRank(stepIn(pod.metadata.annotations ?? {}));
-
-function wireStatus(
-  record: TaskRecord,
-  pending: Pending,
-  partitionAware: boolean,
-  nowMs: number,
-): WireTaskStatus {
-  const { update } = pending;
-  const ip = record.pod.status?.podIP;
-  return {
-    task_id: { value: record.task },
-    state: stateFor(update.state, partitionAware),
-    source: update.source,
-    ...(update.reason === undefined ? {} : { reason: update.reason }),
-    ...(update.message === '' ? {} : { message: update.message }),
-    agent_id: { value: record.agent },
-    executor_id: { value: record.task },
-    timestamp: (update.atMs ?? nowMs) / 1000,
-    uuid: uuidToBase64(pending.uuid),
-    ...(ip === undefined
-      ? {}
-      : {
-          container_status: {
-            network_infos: [
-              { ip_addresses: [{ protocol: ip.includes(':') ? 'IPv6' : 'IPv4', ip_address: ip }] },
-            ],
-          },
-        }),
-  };
+/** Follows from the Pod and the update alone, so that an acknowledgement fits after a restart too. */
+function uuidOf({ pod, container }: TaskRecord, { key }: TaskUpdate): string {
+  const name = isSingle(container) ? key : `${container}/${key}`;
+  return updateUuid(pod.metadata.uid ?? '', name);
 }
