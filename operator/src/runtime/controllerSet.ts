@@ -1,3 +1,5 @@
+import { consumptionOf } from '../allocator/quotaCheck.ts';
+import type { AllocatorSnapshot } from '../allocator/types.ts';
 import { decideAdhocJob, expiryOf } from '../controllers/adhocJob/decideAdhocJob.ts';
 import { createAgentController } from '../controllers/agent/agentController.ts';
 import { createCronJobController } from '../controllers/cronJob/cronJobController.ts';
@@ -31,7 +33,7 @@ import { createLauncher } from '../controllers/task/launcher.ts';
 import { timeOf } from '../controllers/task/taskView.ts';
 import type { UsageBoard } from '../controllers/usage.ts';
 import type { World } from '../controllers/world.ts';
-import { resources, sumOf } from '../model/resources.ts';
+import { type Resources, resources, sumOf } from '../model/resources.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { KubeApi } from '../ports/kubeApi.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -191,10 +193,17 @@ function roleController({ world, kube, clock }: ControllerSetOptions, input: () 
     kube,
     clock,
     roleViews: rememberFor(clock, FIGURES_MS, () => roleViews(input())),
+    consumed: rememberFor(clock, FIGURES_MS, () => consumedByTasks(input().gathered.snapshot)),
     capacity: rememberFor(clock, FIGURES_MS, () =>
       sumOf(agentViews(input()).map((agent) => agent.capacity)),
     ),
   });
+}
+
+/** What counts against quotas when nobody takes the offers that stand. */
+function consumedByTasks(snapshot: AllocatorSnapshot): ReadonlyMap<string, Resources> {
+  const allocations = snapshot.allocations.filter((one) => one.kind !== 'offer');
+  return consumptionOf({ ...snapshot, allocations }).consumed;
 }
 
 /** The controllers of what users run. */

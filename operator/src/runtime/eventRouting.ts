@@ -6,7 +6,12 @@ import { jobKeyOf } from '../model/job.ts';
 import { LABEL } from '../model/labels.ts';
 import type { KubeObject } from '../ports/kubeApi.ts';
 import type { Pod } from '../schema/kubeObjects.ts';
-import type { AdhocJobObject, AgentObject, ServiceJobObject } from '../schema/mezzoKinds.ts';
+import type {
+  AdhocJobObject,
+  AgentObject,
+  QuotaObject,
+  ServiceJobObject,
+} from '../schema/mezzoKinds.ts';
 import type { ControllerName } from './controllerSet.ts';
 
 export interface RoutingTargets {
@@ -75,6 +80,7 @@ export function routeEvents(
       trigger();
     }),
     world.quotas.subscribe((event) => {
+      if (isVerdict(event)) trigger();
       if (!isSpecChange(event)) return;
       enqueue('role', `Quota/${event.object.metadata.name}`);
       jobsOfRoles();
@@ -111,6 +117,11 @@ interface Change<T extends KubeObject> {
 /** The node's agent has estimated anew what may be lent. */
 function isNewEstimate({ object, previous }: Change<AgentObject>): boolean {
   return stableJson(object.status?.revocable) !== stableJson(previous?.status?.revocable);
+}
+
+/** A quota was taken or refused: other amounts hold now. */
+function isVerdict({ object, previous }: Change<QuotaObject>): boolean {
+  return stableJson(object.status?.inEffect) !== stableJson(previous?.status?.inEffect);
 }
 
 /**

@@ -78,7 +78,9 @@ describe('figures', () => {
     });
     const columns = await all.cluster.kubectl(['get', 'mrole,mquota,magent']);
     expect(columns).toMatch(/quota\.mezzo\.dev\/eng +eng +4 +8Gi +750m +192Mi +True +False/);
-    expect(columns).toMatch(/role\.mezzo\.dev\/eng-web +eng\/web +1 +18\.8% +750m +192Mi +True/);
+    expect(columns).toMatch(
+      /role\.mezzo\.dev\/eng-web +eng\/web +1 +18\.8% +750m +192Mi +0 +0 +True/,
+    );
     expect(columns).toMatch(/agent\.mezzo\.dev\/mezzo-fake-1 +Shared +false +2 +6Gi .* True/);
   }, 90_000);
 
@@ -177,11 +179,14 @@ describe('maintenance', () => {
     const told = await all.told(MAINTENANCE_WINDOWS, 'freeze', { type: 'Ready', reason: 'Frozen' });
     expect(told.message).toBe('1 agent(s) take nothing new; 1 task(s) go on running there');
     await job('late', { template: template('100m'), ...on('mezzo-fake-1') });
-    const waits = await all.told(SERVICE_JOBS, 'late', {
-      type: 'Ready',
-      reason: 'InstancesPending',
+    await eventually('the late job to say what keeps it', async () => {
+      const waits = await all.told(SERVICE_JOBS, 'late', {
+        type: 'Ready',
+        reason: 'InstancesPending',
+      });
+      expect(waits.message).toMatch(/1 agent is in a maintenance window/);
+      return true;
     });
-    expect(waits.message).toMatch(/1 agent is in a maintenance window/);
     expect((await all.running('stay', 1))[0]?.metadata.uid).toBe(before?.metadata.uid);
     await all.remove(MAINTENANCE_WINDOWS, 'freeze');
     await all.running('late', 1);

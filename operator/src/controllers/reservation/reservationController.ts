@@ -1,17 +1,24 @@
 import type { AgentReservation } from '../../allocator/types.ts';
-import { subtract, sumOf } from '../../model/resources.ts';
+import { type Resources, subtract, sumOf } from '../../model/resources.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
 import type { WorkResult } from '../../runtime/workQueue.ts';
 import { RESERVATIONS, type ReservationObject } from '../../schema/mezzoKinds.ts';
 import { formatResources } from '../../schema/quantity.ts';
+import { formatWithZeros } from '../role/amountsInStatus.ts';
 import { attributesOf, nodeCapacity } from '../scheduling/agents.ts';
 import type { Ledger } from '../scheduling/ledger.ts';
-import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
+import { isoTime, withCondition } from '../shared/conditions.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import { timeOf } from '../task/taskView.ts';
 import type { World } from '../world.ts';
-import { type Binding, bindReservations, reservedByAgent } from './bindReservations.ts';
+import {
+  type BindAgent,
+  type Binding,
+  bindReservations,
+  reservedByAgent,
+} from './bindReservations.ts';
+import { usedByReservation } from './reservedUse.ts';
 
 export interface ReservationOptions {
   readonly world: World;
@@ -26,97 +33,107 @@ export interface ReservationController {
   reserved(): ReadonlyMap<string, readonly AgentReservation[]>;
 }
 
+/** Agents come and go; a reservation that waits for one is looked at more often. */
 const REFRESH_MS = 15_000;
+const WAITING_MS = 5_000;
+/** However many reservations there are, no more of them than this are looked at in a second. */
+const LOOKS_PER_SECOND = 20;
+/** Missing agents recorded in one status. */
+const MOST_MISSING = 1_000;
 
 /** Binds Reservation objects to agents and keeps the binding in their status, where it survives a restart. */
 export function createReservationController(options: ReservationOptions): ReservationController {
+  const { world } = options;
+  let known: { readonly of: readonly ReservationObject[]; readonly map: ReservedMap } | undefined;
   return {
     reserved() {
-      const reservations = options.world.reservations.list();
-      const recorded = new Map<string, Binding>(
-        reservations.map((one) => [
-          one.metadata.name,
-          { agents: one.status?.agents ?? [], wanted: 0, expired: false, problem: undefined },
-        ]),
-      );
-      return reservedByAgent(reservations, recorded);
+      const of = world.reservations.list();
+      if (known?.of !== of) known = { of, map: reservedByAgent(of) };
+      return known.map;
     },
     async reconcile(name) {
-      const reservation = options.world.reservations.get({ name });
+      const reservation = world.reservations.get({ name });
       if (reservation === undefined) return { kind: 'awaitChange' };
-      const binding = bindingsNow(options).get(name);
-      if (binding !== undefined) await writeBinding(options, reservation, binding);
-      return { kind: 'requeueAfter', delayMs: REFRESH_MS };
+      const ledger = options.ledger();
+      const binding = bindingsNow(options, ledger).get(name);
+      if (binding === undefined) return { kind: 'awaitChange' };
+      await writeBinding(options, reservation, binding, ledger);
+      const isBound = binding.reason === 'Bound' || binding.reason === 'Expired';
+      const paceMs = (world.reservations.size / LOOKS_PER_SECOND) * 1000;
+      return {
+        kind: 'requeueAfter',
+        delayMs: Math.max(isBound ? REFRESH_MS : WAITING_MS, paceMs),
+      };
     },
   };
 }
 
-function bindingsNow(options: ReservationOptions): ReadonlyMap<string, Binding> {
-  const ledger = options.ledger();
+type ReservedMap = ReadonlyMap<string, readonly AgentReservation[]>;
+
+function bindingsNow(options: ReservationOptions, ledger: Ledger): ReadonlyMap<string, Binding> {
   return bindReservations({
     reservations: options.world.reservations
       .list()
       .filter((one) => one.metadata.deletionTimestamp === undefined),
-    agents: options.world.nodes.list().map((node) => ({
-      name: node.metadata.name,
-      labels: attributesOf(node, options.world.agents.get({ name: node.metadata.name })),
-      total: nodeCapacity(node),
-      taken: sumOf([
-        ledger.foreign.get(node.metadata.name as never) ?? {},
-        ...ledger.tasks
-          .filter((task) => task.agent === node.metadata.name)
-          // What runs inside a reservation takes nothing that is unreserved.
-          .map((task) => subtract(task.resources, task.reserved)),
-      ]),
-    })),
+    agents: bindAgents(options.world, ledger),
     nowMs: options.clock.nowMs(),
     parseTime: (iso) => Date.parse(iso),
   });
 }
 
+function bindAgents(world: World, ledger: Ledger): readonly BindAgent[] {
+  const tasksOf = Map.groupBy(ledger.tasks, (task): string => task.agent);
+  const foreignOf: ReadonlyMap<string, Resources> = ledger.foreign;
+  return world.nodes.list().map((node) => {
+    const { name } = node.metadata;
+    const tasks = tasksOf.get(name) ?? [];
+    return {
+      name,
+      labels: attributesOf(node, world.agents.get({ name })),
+      total: nodeCapacity(node),
+      taken: sumOf([
+        foreignOf.get(name) ?? {},
+        // What runs inside a reservation takes nothing that is unreserved.
+        ...tasks.map((task) => subtract(task.resources, task.reserved)),
+      ]),
+      reservedUse: tasks.map((task) => ({ role: task.role, resources: task.reserved })),
+    };
+  });
+}
+
 async function writeBinding(
-  options: ReservationOptions,
+  { world, kube, clock }: ReservationOptions,
   reservation: ReservationObject,
   binding: Binding,
+  ledger: Ledger,
 ): Promise<void> {
-  const generation = reservation.metadata.generation ?? 0;
-  const inUse = options
-    .ledger()
-    .tasks.filter(
-      (task) => task.role === reservation.spec.role && binding.agents.includes(task.agent),
-    );
-  const { ttlSeconds } = reservation.spec;
-  const madeAtMs = timeOf(reservation.metadata.creationTimestamp) ?? options.clock.nowMs();
-  const { expiresAt: _former, ...kept } = reservation.status ?? {};
-  await writeStatus<ReservationObject>(options.kube, RESERVATIONS, reservation, {
-    ...kept,
+  const { spec, metadata } = reservation;
+  const generation = metadata.generation ?? 0;
+  const used = usedByReservation(reservedByAgent(world.reservations.list()), ledger.tasks);
+  const madeAtMs = timeOf(metadata.creationTimestamp) ?? clock.nowMs();
+  const { ttlSeconds } = spec;
+  await writeStatus<ReservationObject>(kube, RESERVATIONS, reservation, {
     ...(ttlSeconds === undefined ? {} : { expiresAt: isoTime(madeAtMs + ttlSeconds * 1000) }),
     observedGeneration: generation,
     agents: [...binding.agents],
+    ...(binding.missing.length === 0 ? {} : { missing: missingIn(binding) }),
+    resources: formatResources(binding.resources),
+    wanted: binding.wanted,
     boundCount: binding.agents.length,
-    allocated: formatResources(sumOf(inUse.map((task) => task.reserved))),
+    allocated: formatWithZeros(binding.resources, used.get(metadata.name) ?? {}),
     conditions: withCondition(
       reservation.status?.conditions,
-      condition(binding),
+      {
+        type: 'Ready',
+        status: binding.reason === 'Bound' ? 'True' : 'False',
+        reason: binding.reason,
+        message: binding.message,
+      },
       generation,
-      isoTime(options.clock.nowMs()),
+      isoTime(clock.nowMs()),
     ),
   });
 }
 
-function condition(binding: Binding): ConditionValue {
-  if (binding.problem === undefined) {
-    return {
-      type: 'Ready',
-      status: 'True',
-      reason: 'Bound',
-      message: `bound on ${binding.agents.join(', ')}`,
-    };
-  }
-  return {
-    type: 'Ready',
-    status: 'False',
-    reason: binding.expired ? 'Expired' : 'NotBound',
-    message: binding.problem,
-  };
-}
+const missingIn = ({ missing }: Binding): { name: string; since: string }[] =>
+  missing.slice(0, MOST_MISSING).map(({ name, sinceMs }) => ({ name, since: isoTime(sinceMs) }));

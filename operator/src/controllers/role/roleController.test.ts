@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakeClock } from '../../../../test/support/fakeClock.ts';
 import { OperatorWorld } from '../../../../test/support/operatorWorld.ts';
-import { NO_RESOURCES } from '../../model/resources.ts';
+import { NO_RESOURCES, type Resources } from '../../model/resources.ts';
 import { QUOTAS, type QuotaObject, ROLES, type RoleObject } from '../../schema/mezzoKinds.ts';
 import type { RoleView } from '../views.ts';
 import { createRoleController } from './roleController.ts';
+import { roleTableOf } from './roleTable.ts';
 
 const view = (role: string, more: Partial<RoleView> = {}): RoleView => ({
   role,
@@ -24,20 +25,24 @@ const view = (role: string, more: Partial<RoleView> = {}): RoleView => ({
 
 let all: OperatorWorld;
 let views: RoleView[];
+let consumed: Map<string, Resources>;
 beforeEach(() => {
   all = new OperatorWorld(new FakeClock());
   views = [];
+  consumed = new Map();
 });
 
-const look = async (key: string): Promise<void> => {
-  const controller = createRoleController({
+const controller = () =>
+  createRoleController({
     world: all.world,
     kube: all.kube,
     clock: all.api.clock,
     roleViews: () => views,
+    consumed: () => consumed,
     capacity: () => ({ cpus: 8000 }),
   });
-  await controller.reconcile(key);
+const look = async (key: string): Promise<void> => {
+  await controller().reconcile(key);
 };
 const roleStatus = (name: string) => (all.api.get(ROLES, { name }) as RoleObject).status;
 const quotaStatus = (name: string) => (all.api.get(QUOTAS, { name }) as QuotaObject).status;
@@ -61,6 +66,7 @@ describe('a Role', () => {
       }),
       view('engine', { allocated: { cpus: 9000 }, tasks: 9 }),
     ];
+    consumed.set('eng', { cpus: 1500 });
     await look('Role/eng');
     expect(roleStatus('eng')).toMatchObject({
       observedGeneration: 1,
@@ -69,6 +75,8 @@ describe('a Role', () => {
       offered: { mem: '1Gi' },
       used: { cpus: '400m' },
       limit: { cpus: '4' },
+      consumed: { cpus: '1500m', mem: '0' },
+      headroom: { cpus: '2500m' },
       tasks: 3,
       conditions: [{ type: 'Ready', status: 'True', reason: 'InEffect' }],
     });
@@ -81,37 +89,43 @@ describe('a Role', () => {
   });
 });
 
+const quotaOf = (name: string) => all.api.get(QUOTAS, { name }) as QuotaObject;
+const change = (name: string, spec: object): void => {
+  const quota = quotaOf(name);
+  all.api.update(QUOTAS, { ...quota, spec: { ...quota.spec, ...spec } } as QuotaObject);
+};
+const inForce = (path: string) =>
+  roleTableOf(all.world.roles.list(), all.world.quotas.list()).specs.find(
+    (one) => one.path === path,
+  );
+
 describe('a Quota', () => {
-  test('shows what is left, zero included, and what is above it', async () => {
+  test('shows what is left, zero included', async () => {
     all.make(ROLES, 'web', { path: 'web' });
-    all.make(QUOTAS, 'web', {
-      role: 'web',
-      limits: { cpus: '2', mem: '2Gi' },
-    });
-    views = [view('web', { consumed: { cpus: 2500 } })];
+    all.make(QUOTAS, 'web', { role: 'web', limits: { cpus: '2', mem: '2Gi' } });
+    consumed.set('web', { cpus: 2000 });
     await look('Quota/web');
     expect(quotaStatus('web')).toMatchObject({
-      consumed: { cpus: '2500m', mem: '0' },
+      consumed: { cpus: '2', mem: '0' },
       headroom: { cpus: '0', mem: '2Gi' },
+      inEffect: { generation: 1, limits: { cpus: '2', mem: '2Gi' } },
       conditions: [
-        {
-          type: 'OverCommitted',
-          status: 'True',
-          reason: 'AboveBounds',
-          message: 'cpus: consumed 2500m is 500m above the limit 2',
-        },
+        { type: 'OverCommitted', status: 'False', reason: 'WithinBounds' },
         { type: 'Ready', status: 'True', reason: 'InEffect' },
       ],
     });
   });
-  test('tells guarantees that nobody can keep', async () => {
-    all.make(QUOTAS, 'web', { role: 'web', guarantees: { cpus: '10' } });
+  test('that was taken and is exceeded since says by how much', async () => {
+    all.make(QUOTAS, 'web', { role: 'web', limits: { cpus: '2' } });
+    await look('Quota/web');
+    consumed.set('web', { cpus: 2500 });
     await look('Quota/web');
     expect(quotaStatus('web')?.conditions).toMatchObject([
       {
         type: 'OverCommitted',
         status: 'True',
-        message: 'cpus: guarantee 10 is 2 more than all agents have',
+        reason: 'AboveBounds',
+        message: 'cpus: consumed 2500m is 500m above the limit 2',
       },
       {
         type: 'Ready',
@@ -120,6 +134,92 @@ describe('a Quota', () => {
       },
     ]);
   });
+  test('lowered below its use is refused: the former values hold until it fits, or is forced', async () => {
+    all.make(QUOTAS, 'web', { role: 'web', limits: { cpus: '4' } });
+    consumed.set('web', { cpus: 3000 });
+    await look('Quota/web');
+    change('web', { limits: { cpus: '2' } });
+    expect(inForce('web')?.limits).toEqual({ cpus: 4000 });
+    await look('Quota/web');
+    expect(quotaStatus('web')).toMatchObject({
+      observedGeneration: 2,
+      inEffect: { generation: 1, limits: { cpus: '4' } },
+      headroom: { cpus: '1' },
+      conditions: [
+        { type: 'OverCommitted', status: 'False' },
+        {
+          type: 'Ready',
+          status: 'False',
+          reason: 'LimitBelowConsumption',
+          message:
+            'limits.cpus 2 is below the 3 that web consumes; free 1 first, or set spec.force to let running tasks stay ' +
+            'and start no new ones. Until then generation 1 stays in effect (status.inEffect).',
+        },
+      ],
+    });
+    expect(inForce('web')?.limits).toEqual({ cpus: 4000 });
+    consumed.set('web', { cpus: 2000 });
+    await look('Quota/web');
+    expect(inForce('web')?.limits).toEqual({ cpus: 2000 });
+    change('web', { limits: { cpus: '1' }, force: true });
+    expect(inForce('web')?.limits).toEqual({ cpus: 1000 });
+    await look('Quota/web');
+    expect(quotaStatus('web')?.conditions).toMatchObject([
+      { type: 'OverCommitted', status: 'True' },
+      { type: 'Ready', status: 'True' },
+    ]);
+  });
+  test('that is new and refused has no effect', async () => {
+    all.make(QUOTAS, 'web', { role: 'web', guarantees: { cpus: '10' } });
+    await look('Quota/web');
+    expect(quotaStatus('web')).toMatchObject({
+      inEffect: { generation: 0 },
+      conditions: [
+        { type: 'OverCommitted', status: 'False' },
+        {
+          type: 'Ready',
+          status: 'False',
+          reason: 'GuaranteesAboveCapacity',
+          message:
+            'guarantees.cpus of all roles come to 10 with this one, all agents have 8; lower guarantees by 2, add agents, ' +
+            'or set spec.force. Until then the quota has no effect.',
+        },
+      ],
+    });
+    expect(inForce('web')?.guarantees).toEqual({});
+  });
+  test('that is forced tells guarantees that nobody can keep', async () => {
+    all.make(QUOTAS, 'web', { role: 'web', guarantees: { cpus: '10' }, force: true });
+    await look('Quota/web');
+    expect(quotaStatus('web')?.conditions).toMatchObject([
+      {
+        type: 'OverCommitted',
+        status: 'True',
+        message: 'cpus: guarantees of all roles come to 10, 2 more than all agents have',
+      },
+      { type: 'Ready', status: 'True' },
+    ]);
+    expect(inForce('web')?.guarantees).toEqual({ cpus: 10_000 });
+  });
+  test('a newer one for the same role says who has it', async () => {
+    all.make(QUOTAS, 'a-web', { role: 'web', limits: { cpus: '2' } });
+    all.make(QUOTAS, 'b-web', { role: 'web', limits: { cpus: '4' } });
+    await look('Quota/b-web');
+    expect(quotaStatus('b-web')?.conditions).toMatchObject([
+      { type: 'Ready', status: 'False', reason: 'DuplicatePath' },
+    ]);
+  });
+});
+
+test('many roles are looked at less often', async () => {
+  const delayOf = async () => {
+    const result = await controller().reconcile('Role/eng');
+    return result.kind === 'requeueAfter' ? result.delayMs : undefined;
+  };
+  all.make(ROLES, 'eng', { path: 'eng' });
+  expect(await delayOf()).toBe(5_000);
+  for (let index = 0; index < 199; index++) all.make(ROLES, `r${index}`, { path: `r${index}` });
+  expect(await delayOf()).toBe(10_000);
 });
 
 test('the same figures are not written twice', async () => {

@@ -38,11 +38,39 @@ function joinByPath(roles: readonly RoleObject[], quotas: readonly QuotaObject[]
   const specs = [...paths].toSorted().map((path) => ({
     path,
     weightMilli: (roleOf.get(path)?.spec.weight ?? 1) * 1000,
-    guarantees: parseResources(quotaOf.get(path)?.spec.guarantees),
-    limits: parseLimits(quotaOf.get(path)?.spec.limits),
+    ...quotaInEffect(quotaOf.get(path)),
   }));
   return { specs, roleOf, quotaOf, shadowed };
 }
+
+/** Amounts of a quota, as the allocator obeys them. */
+export interface QuotaValues {
+  readonly guarantees: Resources;
+  readonly limits: Resources;
+}
+
+/**
+ * What of a quota holds now. A spec that was refused leaves the former one in effect, as its status records it; one
+ * that nobody has judged yet does too, and where there is no former one it holds at once.
+ */
+export function quotaInEffect(quota: QuotaObject | undefined): QuotaValues {
+  if (quota === undefined) return NO_QUOTA;
+  const { spec, status, metadata } = quota;
+  const judged = status?.inEffect;
+  const holds =
+    spec.force === true || judged === undefined || judged.generation === (metadata.generation ?? 0);
+  return holds ? quotaAsked(quota) : valuesOf(judged);
+}
+
+/** What the spec of a quota asks for, in effect or not. */
+export const quotaAsked = (quota: QuotaObject): QuotaValues => valuesOf(quota.spec);
+
+const NO_QUOTA: QuotaValues = { guarantees: {}, limits: {} };
+
+const valuesOf = (amounts: Pick<QuotaObject['spec'], 'guarantees' | 'limits'>): QuotaValues => ({
+  guarantees: parseResources(amounts.guarantees),
+  limits: parseLimits(amounts.limits),
+});
 
 function firstByPath<T extends RoleObject | QuotaObject>(
   objects: readonly T[],

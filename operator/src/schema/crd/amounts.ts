@@ -69,6 +69,10 @@ const nameRules: readonly CelRule[] = [
       'write cpus for cpu, mem for memory',
   },
   {
+    rule: "self.all(k, !k.contains('/') || !isQuantity(string(self[k])) || !quantity(string(self[k])).isGreaterThan(quantity('1G')))",
+    message: 'an extended resource must be at most 1G (one billion); check the unit',
+  },
+  {
     rule: "!self.exists(k, k.startsWith('mezzo.dev/'))",
     message:
       'resources of mezzo.dev may not be asked for by name; revocable capacity is had with tier: revocable',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ResourceAmounts, roleAmounts } from './amounts.ts';
 import { bornUnobserved, StatusBase, Tier } from './common.ts';
-import { RolePathField, roleIsImmutable } from './fields.ts';
+import { count, RolePathField, roleIsImmutable } from './fields.ts';
 import { type CelRule, kube } from './kubeMeta.ts';
 
 /** True in CEL when both amounts of `key` are there and readable, and the guarantee is the larger. */
@@ -55,7 +55,8 @@ export const QuotaSpec = z
       .meta(
         kube({
           description:
-            'True accepts guarantees that the agents cannot hold; the condition OverCommitted tells by how much.',
+            'True takes the quota although its limit is below what the role consumes, or the guarantees are more than ' +
+            'the agents or the parent role have; the condition OverCommitted tells by how much.',
           default: false,
         }),
       ),
@@ -74,8 +75,16 @@ export const QuotaSpec = z
   );
 
 export const QuotaStatus = StatusBase.extend({
+  inEffect: z
+    .object({
+      generation: count('Generation of the spec these amounts are from; 0 while none was taken.'),
+      guarantees: ResourceAmounts.optional().describe('Guarantees that hold.'),
+      limits: ResourceAmounts.optional().describe('Limits that hold.'),
+    })
+    .optional()
+    .describe('What holds now. Differs from the spec while the spec is refused; Ready tells why.'),
   consumed: ResourceAmounts.optional().describe(
-    'Counted against the quota: allocated, and reserved but unallocated.',
+    'Counted against the quota: what tasks hold, and what is reserved, used or not. Offers are not counted here.',
   ),
   headroom: ResourceAmounts.optional().describe('Left below the limit.'),
 });

@@ -71,6 +71,25 @@ export const ReservationStatus = StatusBase.extend({
     .max(10000)
     .optional()
     .meta(kube({ description: 'Agents the reservation is bound on.', list: 'atomic' })),
+  missing: z
+    .array(
+      z.object({
+        name: text(253, 'Name of the agent.'),
+        since: time('Since when it is gone.'),
+      }),
+    )
+    .max(1000)
+    .optional()
+    .meta(
+      kube({
+        description: 'Agents it is bound on that are gone; their place is kept for ten minutes.',
+        list: 'atomic',
+      }),
+    ),
+  resources: ResourceAmounts.optional().describe(
+    'What is bound on each agent. Differs from the spec while a change does not fit; Ready tells why.',
+  ),
+  wanted: count('On how many agents it is to be bound.').optional(),
   boundCount: count('How many agents that is.').optional(),
   allocated: ResourceAmounts.optional().describe('Part of the reserved resources that tasks hold.'),
   expiresAt: time('When the reservation ends by itself.').optional(),

@@ -100,7 +100,11 @@ export const RoleStatus = StatusBase.extend({
   ).optional(),
   guaranteed: ResourceAmounts.optional().describe('Kept for the role by quota.'),
   limit: ResourceAmounts.optional().describe('The role may hold at most this, by its own quota.'),
-  reserved: ResourceAmounts.optional().describe('Reserved to the role.'),
+  consumed: ResourceAmounts.optional().describe(
+    'Counted against its quota: what tasks hold, and what is reserved, used or not.',
+  ),
+  headroom: ResourceAmounts.optional().describe('Left below its own limit.'),
+  reserved: ResourceAmounts.optional().describe('Reserved to the role and to the roles below.'),
   allocated: ResourceAmounts.optional().describe(
     'Allocated to tasks of the role and of the roles below.',
   ),
