@@ -1,0 +1,111 @@
+import type { AgentInfo, AgentTable } from './agentTable.ts';
+import { compileLinearRegex, type LinearRegex } from './linearRegex.ts';
+import type { AttributeConstraint, ConstraintSelector, RoleConstraints } from './types.ts';
+
+const UNKNOWN = 0;
+const ADMITTED = 1;
+const REFUSED = 2;
+
+/** Most groups, and constraints in a group, of one role. */
+const MAX_PARTS = 64;
+
+/** Offer constraints of frameworks, judged once per agent until its attributes change. */
+export class ConstraintTable {
+  readonly #agents: AgentTable;
+  readonly #patterns = new Map<string, LinearRegex>();
+  /** By constraints: the verdict by agent. Dropped with the framework that gave them. */
+  readonly #verdicts = new Map<RoleConstraints, Uint8Array>();
+
+  constructor(agents: AgentTable) {
+    this.#agents = agents;
+  }
+
+  /** What is wrong with constraints; undefined when they may be used. */
+  fault(constraints: RoleConstraints): string | undefined {
+    if (constraints.groups.length === 0) return 'constraints have no group';
+    if (constraints.groups.length > MAX_PARTS) return `more than ${MAX_PARTS} constraint groups`;
+    for (const group of constraints.groups) {
+      if (group.length === 0) return 'a constraint group is empty';
+      if (group.length > MAX_PARTS) return `more than ${MAX_PARTS} constraints in a group`;
+      for (const { predicate } of group) {
+        if (predicate.kind !== 'textMatches' && predicate.kind !== 'textNotMatches') continue;
+        const compiled = compileLinearRegex(predicate.pattern);
+        if (!compiled.ok) return compiled.refusal;
+      }
+    }
+    return undefined;
+  }
+
+  admits(constraints: RoleConstraints, agent: number): boolean {
+    let verdicts = this.#verdicts.get(constraints);
+    if (verdicts === undefined || agent >= verdicts.length) {
+      const grown = new Uint8Array(Math.max(agent + 1, this.#agents.rowCount));
+      if (verdicts !== undefined) grown.set(verdicts);
+      verdicts = grown;
+      this.#verdicts.set(constraints, verdicts);
+    }
+    const known = verdicts[agent] as number;
+    if (known !== UNKNOWN) return known === ADMITTED;
+    const info = this.#agents.info[agent] as AgentInfo;
+    const isAdmitted = constraints.groups.some((group) =>
+      group.every((one) => this.#holds(one, info)),
+    );
+    verdicts[agent] = isAdmitted ? ADMITTED : REFUSED;
+    return isAdmitted;
+  }
+
+  /** An agent's attributes changed, or its row belongs to another agent now. */
+  forgetAgent(agent: number): void {
+    for (const verdicts of this.#verdicts.values())
+      if (agent < verdicts.length) verdicts[agent] = UNKNOWN;
+  }
+
+  forget(constraints: RoleConstraints): void {
+    this.#verdicts.delete(constraints);
+    if (this.#verdicts.size === 0) this.#patterns.clear();
+  }
+
+  #holds({ selector, predicate }: AttributeConstraint, info: AgentInfo): boolean {
+    const value = valueOf(selector, info);
+    switch (predicate.kind) {
+      case 'exists':
+        return value !== undefined;
+      case 'notExists':
+        return value === undefined;
+      case 'textEquals':
+        return value === predicate.value;
+      case 'textNotEquals':
+        return value !== predicate.value;
+      case 'textMatches':
+        return value !== undefined && this.#matches(predicate.pattern, value);
+      case 'textNotMatches':
+        return value === undefined || !this.#matches(predicate.pattern, value);
+    }
+  }
+
+  #matches(pattern: string, text: string): boolean {
+    let regex = this.#patterns.get(pattern);
+    if (regex === undefined) {
+      const compiled = compileLinearRegex(pattern);
+      if (!compiled.ok) return false;
+      regex = compiled.value;
+      this.#patterns.set(pattern, regex);
+    }
+    return regex.matches(text);
+  }
+}
+
+function valueOf(selector: ConstraintSelector, info: AgentInfo): string | undefined {
+  if ('attribute' in selector)
+    return Object.hasOwn(info.attributes, selector.attribute)
+      ? info.attributes[selector.attribute]
+      : undefined;
+  switch (selector.pseudo) {
+    case 'HOSTNAME':
+      return info.hostname;
+    case 'REGION':
+      return info.region;
+    case 'ZONE':
+      return info.zone;
+  }
+}
