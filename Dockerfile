@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Operator and node agent in one image: `docker build -t mezzo .`
+# Operator, node agent and fetcher in one image: `docker build -t mezzo .`
 #
 # Where Docker Hub cannot be reached, both bases can be replaced by local images that have `node` (24) on their PATH:
 #   docker build --build-arg BUILD_BASE=my/node:24 --build-arg BASE=my/node:24 .
@@ -21,7 +21,7 @@ FROM ${BASE}
 ENV PATH=/nodejs/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     NODE_ENV=production
 WORKDIR /app
-COPY --from=build /src/dist/operator.mjs /src/dist/agent.mjs /app/
+COPY --from=build /src/dist/operator.mjs /src/dist/agent.mjs /src/dist/fetcher.mjs /app/
 USER 65532:65532
 EXPOSE 8080 8081 9102
 ENTRYPOINT ["node"]

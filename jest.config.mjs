@@ -19,7 +19,7 @@ export default {
       ...shared,
       displayName: 'unit',
       testMatch: [
-        '<rootDir>/{operator,agent-daemonset,local-cluster,client,examples,bench}/**/*.test.ts',
+        '<rootDir>/{operator,agent-daemonset,local-cluster,client,examples,bench,images}/**/*.test.ts',
         '<rootDir>/test/{unit,support}/**/*.test.ts',
       ],
     },

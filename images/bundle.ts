@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const PROGRAMS = {
   operator: 'operator/src/main.ts',
   agent: 'agent-daemonset/src/main.ts',
+  fetcher: 'images/fetcher/main.ts',
 } as const;
 
 export type Program = keyof typeof PROGRAMS;

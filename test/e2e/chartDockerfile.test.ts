@@ -72,7 +72,7 @@ run(reason === undefined ? 'Dockerfile' : `Dockerfile (${reason})`, () => {
         '-p',
         'process.getuid() + " " + require("fs").readdirSync("/app")',
       ]);
-      expect(looks.output.trim()).toBe('65532 agent.mjs,operator.mjs');
+      expect(looks.output.trim()).toBe('65532 agent.mjs,fetcher.mjs,operator.mjs');
     } finally {
       await operator.stop();
     }

@@ -69,7 +69,7 @@ describe('image', () => {
     await rm(second.path);
   }, 240_000);
 
-  test('holds Node, its libraries, certificates and the two programs', async () => {
+  test('holds Node, its libraries, certificates and the three programs', async () => {
     const layer = join(scratch, 'layer.tar');
     const name = await layerOf(join(scratch, 'first.tar'));
     await exec('sh', ['-c', 'tar -xOf "$0" "$1" > "$2"', join(scratch, 'first.tar'), name, layer]);
@@ -78,6 +78,7 @@ describe('image', () => {
       expect.arrayContaining([
         'app/operator.mjs',
         'app/agent.mjs',
+        'app/fetcher.mjs',
         'usr/local/bin/node',
         'etc/ssl/certs/ca-certificates.crt',
         'etc/passwd',

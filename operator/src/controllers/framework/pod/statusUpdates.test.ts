@@ -33,7 +33,7 @@ const contextOf = (who: Subscription): PodContext => {
   const place = { id: frameworkId(who.id), namespace, objectName: name, objectUid: uid };
   return { ...POD_CONTEXT, place };
 };
-function place(translated: Translated<TranslatedTask>): void {
+function create(translated: Translated<TranslatedTask>): void {
   if (!translated.ok) throw new Error(translated.refusal);
   const { spec, ...rest } = translated.value.pod;
   pod = all.api.create(PODS, { ...rest, spec: { ...spec, nodeName: 'node-1' } } as Pod) as Pod;
@@ -88,7 +88,7 @@ describe('health', () => {
 
   test('each change is told once it is known that the one before was read, through a restart', async () => {
     let who = await all.subscribe({ capabilities: [{ type: 'PARTITION_AWARE' }] });
-    place(taskToPod(parsedTask('web', { health_check }), contextOf(who)));
+    create(taskToPod(parsedTask('web', { health_check }), contextOf(who)));
     await clock.advance(5_000);
     is(true);
     await acknowledgeAll(who);
@@ -131,7 +131,7 @@ describe('groups', () => {
   async function group(): Promise<Subscription> {
     const who = await all.subscribe({ failover_timeout: 600 });
     const infos = [parsedTask('A.1'), parsedTask('b_2')];
-    place(taskGroupToPod(infos, executor, contextOf(who)));
+    create(taskGroupToPod(infos, executor, contextOf(who)));
     report({ phase: 'Running', containerStatuses: [runs('task-0'), runs('task-1')] });
     await acknowledgeAll(who);
     return who;
@@ -206,7 +206,7 @@ describe('an agent that is not heard of', () => {
   };
   async function running(capabilities: readonly object[]): Promise<Subscription> {
     const who = await all.subscribe({ capabilities });
-    place(taskToPod(parsedTask('t'), contextOf(who)));
+    create(taskToPod(parsedTask('t'), contextOf(who)));
     report({ phase: 'Running', containerStatuses: [runs('task')] });
     await acknowledgeAll(who);
     return who;
@@ -260,7 +260,7 @@ describe('an agent that is not heard of', () => {
 test('a fetcher whose image is not there ends its task', async () => {
   const who = await all.subscribe();
   const command = { value: 'x', uris: [{ value: 'http://files.test/a' }] };
-  place(taskToPod(parsedTask('t', { command }), contextOf(who)));
+  create(taskToPod(parsedTask('t', { command }), contextOf(who)));
   const waiting = { reason: 'ImagePullBackOff', message: 'no such image' };
   report({ phase: 'Pending', initContainerStatuses: [{ name: 'fetch', state: { waiting } }] });
   await clock.settle();
