@@ -20,7 +20,7 @@ export default {
       displayName: 'unit',
       testMatch: [
         '<rootDir>/{operator,agent-daemonset,local-cluster,client,examples,bench,images}/**/*.test.ts',
-        '<rootDir>/test/{unit,support}/**/*.test.ts',
+        '<rootDir>/test/{unit,support,conformance}/**/*.test.ts',
       ],
     },
     {
