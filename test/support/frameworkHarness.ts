@@ -182,9 +182,9 @@ export class FrameworkHarness {
     return cache;
   }
 
-  addNode(name: string): void {
+  addNode(name: string, labels: { readonly [name: string]: string } = {}): void {
     const node: Node = {
-      metadata: { name },
+      metadata: { name, labels },
       status: {
         addresses: [
           { type: 'InternalIP', address: '10.0.0.1' },
@@ -225,6 +225,7 @@ export class FrameworkHarness {
       subscribe: {
         framework_info: { user: 'root', name: 'example', ...info },
         suppressed_roles: info['suppressed'],
+        offer_constraints: info['offer_constraints'],
       },
     });
     if (call.kind !== 'SUBSCRIBE') throw new Error('not a SUBSCRIBE');
@@ -243,8 +244,23 @@ export class FrameworkHarness {
       framework_id: { value: who.id },
       ...(body === undefined ? {} : { [type.toLowerCase()]: body }),
     });
-    if (call.kind === 'SUBSCRIBE') throw new Error('use subscribe');
+    if (call.kind === 'SUBSCRIBE' || call.kind === 'UPDATE_FRAMEWORK')
+      throw new Error(`${call.kind} is not a plain call`);
     return this.hub.handleCall(call, { principal, streamId: who.streamId });
+  }
+
+  async updateFramework(
+    who: { readonly id: string; readonly streamId: string },
+    info: { readonly [field: string]: unknown } = {},
+    more: object = {},
+    principal: Principal = ALICE,
+  ): Promise<Awaited<ReturnType<FrameworkHub['updateFramework']>>> {
+    const id = { value: who.id };
+    const framework_info = { user: 'root', name: 'example', id, ...info };
+    const update_framework = { framework_info, ...more };
+    const call = callOf({ type: 'UPDATE_FRAMEWORK', framework_id: id, update_framework });
+    if (call.kind !== 'UPDATE_FRAMEWORK') throw new Error('not an UPDATE_FRAMEWORK');
+    return await this.hub.updateFramework(call, principal, who.streamId);
   }
 
   acknowledge(who: Subscription, status: WireTaskStatus): void {

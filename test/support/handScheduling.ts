@@ -24,6 +24,8 @@ import {
 } from '../../operator/src/model/resources.ts';
 import type { KubeApi } from '../../operator/src/ports/kubeApi.ts';
 import { PODS } from '../../operator/src/schema/kubeKinds.ts';
+import type { InverseOffer } from '../../operator/src/state/inverseOfferBook.ts';
+import type { Unavailability } from '../../operator/src/state/offerBook.ts';
 
 interface Member {
   readonly registration: FrameworkRegistration;
@@ -36,6 +38,7 @@ export interface HandOffer {
   readonly resources: Resources;
   readonly revocable?: Resources;
   readonly reserved?: Resources;
+  readonly unavailability?: Unavailability;
 }
 
 /**
@@ -73,6 +76,7 @@ export class HandScheduling implements Scheduling {
       revocable: wanted.revocable ?? NO_RESOURCES,
       reserved: wanted.reserved ?? NO_RESOURCES,
       fromHold: NO_RESOURCES,
+      ...(wanted.unavailability === undefined ? {} : { unavailability: wanted.unavailability }),
       issuedAtMs: 0,
     };
     this.#offers.set(offer.id, offer);
@@ -92,7 +96,25 @@ export class HandScheduling implements Scheduling {
     this.#offerAgain(registration.id);
   }
 
-  update(): void {}
+  update(registration: FrameworkRegistration): void {
+    this.log.push(`update ${registration.id}`);
+    const member = this.#members.get(registration.id);
+    if (member !== undefined)
+      this.#members.set(registration.id, { registration, callbacks: member.callbacks });
+  }
+
+  /** Asks the framework to give back what it has on an agent, as a maintenance window would. */
+  inverseOffer(framework: FrameworkId, unavailability: InverseOffer['unavailability']): OfferId {
+    this.#next += 1;
+    const id = offerId(`hand-I${this.#next}`);
+    const offer = { id, framework, agent: agentId('node-1'), unavailability, issuedAtMs: 0 };
+    this.#members.get(framework)?.callbacks.onInverseOffers?.([offer]);
+    return id;
+  }
+
+  rescindInverseOffer(framework: FrameworkId, offer: OfferId): void {
+    this.#members.get(framework)?.callbacks.onRescindInverseOffer?.(offer);
+  }
 
   unregister(framework: FrameworkId): void {
     this.log.push(`unregister ${framework}`);
@@ -144,6 +166,22 @@ export class HandScheduling implements Scheduling {
       return { kind: 'launching', task: launch.task, agent: first.agent };
     });
     return { kind: 'accepted', agent: first.agent, role: first.role, launches: verdicts };
+  }
+
+  perform(
+    framework: FrameworkId,
+    offers: readonly OfferId[],
+    operations: readonly OfferOperation[],
+    refuseMs: number,
+  ): PerformOutcome {
+    const launches = operations.flatMap((one) => (one.kind === 'launch' ? [one.launch] : []));
+    const outcome = this.accept(framework, offers, launches, refuseMs);
+    if (outcome.kind === 'invalidOffers') return outcome;
+    const { launches: verdicts, ...accepted } = outcome;
+    const reserved = operations.flatMap((one) =>
+      one.kind === 'launch' ? [] : [{ kind: 'reserving' as const, operation: one.operation }],
+    );
+    return { ...accepted, verdicts: [...verdicts, ...reserved] };
   }
 
   answerInverseOffers(

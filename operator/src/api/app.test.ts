@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { AGENT_ACCOUNT, ApiHarness } from '../../../test/support/apiHarness.ts';
+import { AGENT_ACCOUNT, ApiHarness, until } from '../../../test/support/apiHarness.ts';
 
 const SUBSCRIBE = { type: 'SUBSCRIBE', subscribe: { framework_info: { user: 'u', name: 'n' } } };
 const STREAM = { 'mesos-stream-id': 'ffffffff-0000-4000-8000-000000000000' };
@@ -167,6 +167,29 @@ describe('POST /api/v1/scheduler, the checks in their order', () => {
       ).toBe(400);
       await reader?.cancel();
     }
+  });
+
+  test('UPDATE_FRAMEWORK is answered when it is done: 200, 400, 403', async () => {
+    const subscribed = await api.post(SUBSCRIBE);
+    const streamId = subscribed.headers.get('mesos-stream-id') ?? '';
+    const id = { value: 'mezzo-1-0000' };
+    const update = async (info: object): Promise<number> => {
+      const framework_info = { user: 'root', name: 'test', id, ...info };
+      const call = {
+        type: 'UPDATE_FRAMEWORK',
+        framework_id: id,
+        update_framework: { framework_info },
+      };
+      return (await api.post(call, { 'mesos-stream-id': streamId })).status;
+    };
+    await until('connected', () => api.world.hub.frameworks()[0]?.connected === true);
+    const { user } = SUBSCRIBE.subscribe.framework_info;
+    expect(await update({ user, failover_timeout: 5 })).toBe(200);
+    expect(await update({ user: `${user}2` })).toBe(400);
+    api.world.addRole('eng');
+    api.world.authorizer.denied.add('alice offer eng');
+    await until('the role is seen', async () => (await update({ user, role: 'eng' })) === 403);
+    await subscribed.body?.cancel();
   });
 
   test('HTTP Basic works for old clients', async () => {

@@ -282,5 +282,5 @@ function mutate(
   if (place === undefined) return;
   const { holder, key } = place;
   if (kind === 'delete') Reflect.deleteProperty(holder, key);
-  else holder[key] = kind === 'set' ? wrong : [holder[key], holder[key]];
+  else holder[key] = kind === 'set' ? structuredClone(wrong) : [holder[key], holder[key]];
 }

@@ -11,6 +11,8 @@ export const LABEL = {
   templateHash: 'mezzo.dev/template-hash',
   tier: 'mezzo.dev/tier',
   cronJob: 'mezzo.dev/cron-job',
+  /** On a MaintenanceWindow that empties one agent until somebody lets it work again. */
+  agentDrain: 'mezzo.dev/agent-drain',
 } as const;
 
 export const ANNOTATION = {
@@ -26,6 +28,8 @@ export const ANNOTATION = {
   taskInfo: 'mezzo.dev/task-info',
   /** Tasks of a group, in the order of their containers, as JSON: `[{id, name, labels?, discovery?}]`. */
   taskGroup: 'mezzo.dev/task-group',
+  /** Executor id a group of tasks was launched with, exactly as its framework wrote it. */
+  executorId: 'mezzo.dev/executor-id',
   /** Last step of an external framework's task whose status update has been acknowledged. */
   acknowledged: 'mezzo.dev/acknowledged',
   /** Last verdict of its health check or check whose status update has been acknowledged. */

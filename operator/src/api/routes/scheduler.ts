@@ -1,5 +1,6 @@
 import { type Request, type Response, Router } from 'express';
 import type { CallOutcome, FrameworkHub } from '../../controllers/framework/hub.ts';
+import type { UpdateOutcome } from '../../controllers/framework/subscriptions.ts';
 import type { Principal } from '../../controllers/framework/types.ts';
 import { type Result, refuse } from '../../model/result.ts';
 import { type Call, type CallOf, parseCall, parseProtoCall } from '../../schema/mesos/call.ts';
@@ -72,6 +73,8 @@ async function handlePost(
   const streamId = headerOf(request, 'mesos-stream-id');
   if (call.kind !== 'SUBSCRIBE') {
     if (!scheduler.byFramework.take(call.frameworkId)) tooManyRequests(response);
+    else if (call.kind === 'UPDATE_FRAMEWORK')
+      sendOutcome(response, await hub.updateFramework(call, principal, streamId));
     else sendOutcome(response, hub.handleCall(call, { principal: principal.name, streamId }));
     return;
   }
@@ -179,11 +182,17 @@ async function subscribe(
 const STATUS_OF = {
   accepted: 202,
   badRequest: 400,
+  updated: 200,
   forbidden: 403,
+  conflict: 409,
   notImplemented: 501,
-} as const satisfies Record<CallOutcome['kind'], number>;
+  unavailable: 503,
+} as const satisfies Record<Outcome['kind'], number>;
 
-function sendOutcome(response: Response, outcome: CallOutcome): void {
-  if (outcome.kind === 'accepted') response.status(STATUS_OF.accepted).end();
+type Outcome = CallOutcome | UpdateOutcome;
+
+function sendOutcome(response: Response, outcome: Outcome): void {
+  if (outcome.kind === 'accepted' || outcome.kind === 'updated')
+    response.status(STATUS_OF[outcome.kind]).end();
   else sendError(response, STATUS_OF[outcome.kind], outcome.message);
 }

@@ -1,6 +1,6 @@
 import type { TaskId } from '../../model/ids.ts';
-import type { OfferOperation } from '../../schema/mesos/call.ts';
 import type { MesosReason, MesosTaskState } from '../../schema/mesos/event.ts';
+import type { OfferOperation } from '../../schema/mesos/operation.ts';
 import type { TaskInfo } from '../../schema/mesos/task.ts';
 import type { LaunchFailure, LaunchVerdict } from '../scheduling/types.ts';
 

@@ -7,6 +7,8 @@ import {
   printable,
   rolesOf,
 } from '../../schema/mesos/framework.ts';
+import type { OfferConstraints } from '../../schema/mesos/offerConstraints.ts';
+import { type OfferRules, offerRulesOf } from './offerRules.ts';
 import type { FrameworkProfile } from './types.ts';
 
 /** What is known of a role object that matters to a subscription. */
@@ -18,6 +20,7 @@ export interface RoleRule {
 export interface SubscriptionInput {
   readonly info: FrameworkInfo;
   readonly suppressedRoles: readonly string[];
+  readonly offerConstraints: OfferConstraints | undefined;
   readonly principal: string;
   /** Where the framework's Pods would run. */
   readonly namespace: string;
@@ -42,9 +45,38 @@ export type SubscriptionVerdict =
 export function decideSubscription(input: SubscriptionInput): SubscriptionVerdict {
   const message = refusalOf(input);
   if (message !== undefined) return { kind: 'refused', message };
-  const profile = profileOf(input.info, input.principal);
+  const rules = offerRulesOf(input.info, input.offerConstraints, rolesOf(input.info));
+  if (!rules.ok) return { kind: 'refused', message: rules.refusal };
+  const profile = profileOf(input.info, input.principal, rules.value);
   if (input.info.id === undefined) return { kind: 'new', profile };
   return { kind: input.known === undefined ? 'recovered' : 'returning', profile };
+}
+
+export type UpdateVerdict =
+  | { readonly kind: 'refused'; readonly message: string }
+  | { readonly kind: 'updated'; readonly profile: FrameworkProfile };
+
+/**
+ * Whether a connected framework may become what it says, as far as no review by the API server is needed.
+ * Source: Mesos `src/master/master.cpp`, `Master::updateFramework`: all or nothing, and some fields never change.
+ */
+export function decideUpdate(
+  input: Omit<SubscriptionInput, 'known'>,
+  current: FrameworkProfile,
+): UpdateVerdict {
+  const { info } = input;
+  if (info.user !== current.user) return refusedChange('user', current.user, info.user);
+  if (current.checkpoint !== undefined && (info.checkpoint ?? false) !== current.checkpoint)
+    return refusedChange('checkpoint', String(current.checkpoint), String(!current.checkpoint));
+  const verdict = decideSubscription({ ...input, known: undefined });
+  if (verdict.kind === 'refused')
+    return { kind: 'refused', message: `Supplied FrameworkInfo is not valid: ${verdict.message}` };
+  return { kind: 'updated', profile: verdict.profile };
+}
+
+function refusedChange(field: string, from: string, to: string): UpdateVerdict {
+  const message = `FrameworkInfo update is not valid: '${field}' cannot change from '${printable(from)}' to '${printable(to)}'; subscribe anew for that`;
+  return { kind: 'refused', message };
 }
 
 function refusalOf(input: SubscriptionInput): string | undefined {
@@ -77,7 +109,11 @@ function roleRefusal(role: RolePath, input: SubscriptionInput): string | undefin
   return undefined;
 }
 
-function profileOf(info: FrameworkInfo, principal: string): FrameworkProfile {
+function profileOf(
+  info: FrameworkInfo,
+  principal: string,
+  offerRules: OfferRules,
+): FrameworkProfile {
   const seconds = Math.max(0, info.failover_timeout ?? 0);
   return {
     name: info.name,
@@ -86,5 +122,7 @@ function profileOf(info: FrameworkInfo, principal: string): FrameworkProfile {
     roles: rolesOf(info),
     capabilities: capabilitiesOf(info),
     failoverTimeoutMs: Math.round(seconds * 1000),
+    checkpoint: info.checkpoint ?? false,
+    offerRules,
   };
 }

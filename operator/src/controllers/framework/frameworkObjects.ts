@@ -13,6 +13,7 @@ import { API_VERSION, FRAMEWORKS, type FrameworkObject } from '../../schema/mezz
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import { KeyedWorker } from './keyedWorker.ts';
 import { frameworkObjectName } from './names.ts';
+import { NO_OFFER_RULES } from './offerRules.ts';
 import type { FrameworkPlace, FrameworkProfile } from './types.ts';
 
 export type StatusFields = Omit<z.infer<typeof FrameworkStatus>, 'conditions'>;
@@ -259,5 +260,6 @@ export function storedProfile(object: FrameworkObject): FrameworkProfile {
       (spec.capabilities ?? []).filter((one): one is MesosCapability => known.has(one)),
     ),
     failoverTimeoutMs: (spec.failoverTimeoutSeconds ?? 0) * 1000,
+    offerRules: NO_OFFER_RULES,
   };
 }

@@ -182,11 +182,9 @@ describe('calls', () => {
     expect(world.call(who, 'REVIVE')).toMatchObject({ kind: 'forbidden' });
   });
 
-  test('UNKNOWN and UPDATE_FRAMEWORK are not implemented; MESSAGE is accepted', async () => {
+  test('UNKNOWN is not implemented; MESSAGE is accepted', async () => {
     const who = await world.subscribe();
     expect(world.call(who, 'UNKNOWN').kind).toBe('notImplemented');
-    const info = { framework_info: { user: 'u', name: 'n' } };
-    expect(world.call(who, 'UPDATE_FRAMEWORK', info).kind).toBe('notImplemented');
     const message = { agent_id: { value: 'a' }, executor_id: { value: 'e' }, data: '' };
     expect(world.call(who, 'MESSAGE', message).kind).toBe('accepted');
   });

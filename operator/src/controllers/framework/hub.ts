@@ -1,9 +1,10 @@
 import { type FrameworkId, frameworkId } from '../../model/ids.ts';
 import type { Call, CallOf } from '../../schema/mesos/call.ts';
+import { OperationCalls } from './operationCalls.ts';
 import { Registry } from './registry.ts';
-import { type SubscribeOutcome, Subscriptions } from './subscriptions.ts';
+import { type SubscribeOutcome, Subscriptions, type UpdateOutcome } from './subscriptions.ts';
 import { TaskCalls } from './taskCalls.ts';
-import type { FrameworkHubOptions, FrameworkSummary, Principal } from './types.ts';
+import type { ExecutorMessage, FrameworkHubOptions, FrameworkSummary, Principal } from './types.ts';
 
 /** Who made a call other than SUBSCRIBE, and on which stream it says to be. */
 export interface Caller {
@@ -17,10 +18,20 @@ export type CallOutcome =
   | { readonly kind: 'forbidden'; readonly message: string }
   | { readonly kind: 'notImplemented'; readonly message: string };
 
+/** A call that is answered at once: all but SUBSCRIBE and UPDATE_FRAMEWORK. */
+export type PlainCall = Exclude<Call, { readonly kind: 'SUBSCRIBE' | 'UPDATE_FRAMEWORK' }>;
+
 /** The master as external frameworks meet it. One per term of leadership. */
 export interface FrameworkHub {
   subscribe(call: CallOf<'SUBSCRIBE'>, principal: Principal): Promise<SubscribeOutcome>;
-  handleCall(call: Exclude<Call, { readonly kind: 'SUBSCRIBE' }>, caller: Caller): CallOutcome;
+  handleCall(call: PlainCall, caller: Caller): CallOutcome;
+  updateFramework(
+    call: CallOf<'UPDATE_FRAMEWORK'>,
+    principal: Principal,
+    streamId: string | undefined,
+  ): Promise<CallOutcome | UpdateOutcome>;
+  /** Passes what an executor says to its framework; false when that is not connected. `data` in base64. */
+  messageFromExecutor(message: ExecutorMessage): boolean;
   frameworks(): readonly FrameworkSummary[];
   /** Breaks every stream and stops every timer and write. */
   stop(): void;
@@ -32,12 +43,26 @@ export function createFrameworkHub(options: FrameworkHubOptions): FrameworkHub {
   const registry = new Registry(options);
   const subscriptions = new Subscriptions(options, registry);
   const calls = new TaskCalls(options, registry);
+  const operations = new OperationCalls(options, registry);
   return {
     subscribe: (call, principal) => subscriptions.subscribe(call, principal),
     handleCall(call, caller) {
       const id = frameworkId(call.frameworkId);
-      return callerFault(registry, id, caller) ?? dispatch(call, id, registry, calls, options);
+      return (
+        callerFault(registry, id, caller) ??
+        dispatch(call, id, registry, { calls, operations, options })
+      );
     },
+    async updateFramework(call, principal, streamId) {
+      const caller = { principal: principal.name, streamId };
+      const fault = callerFault(registry, frameworkId(call.frameworkId), caller);
+      return fault ?? (await subscriptions.update(call, principal));
+    },
+    messageFromExecutor: ({ framework, agent, executor, data }) =>
+      registry.send(framework, {
+        type: 'MESSAGE',
+        message: { agent_id: { value: agent }, executor_id: { value: executor }, data },
+      }),
     frameworks: () => registry.summaries(),
     stop: () => registry.stop(),
   };
@@ -67,12 +92,17 @@ function callerFault(registry: Registry, id: FrameworkId, caller: Caller): CallO
   return undefined;
 }
 
+interface Handlers {
+  readonly calls: TaskCalls;
+  readonly operations: OperationCalls;
+  readonly options: FrameworkHubOptions;
+}
+
 function dispatch(
-  call: Exclude<Call, { readonly kind: 'SUBSCRIBE' }>,
+  call: PlainCall,
   id: FrameworkId,
   registry: Registry,
-  calls: TaskCalls,
-  options: FrameworkHubOptions,
+  { calls, operations, options }: Handlers,
 ): CallOutcome {
   switch (call.kind) {
     case 'TEARDOWN':
@@ -100,17 +130,32 @@ function dispatch(
     case 'RECONCILE':
       calls.reconcile(id, call.body.tasks);
       return ACCEPTED;
-    // Accepted and without effect: best effort (MESSAGE, SHUTDOWN without custom executors), a no-op in Mesos too
-    // (REQUEST), or about things never sent (inverse offers, operation statuses).
-    case 'MESSAGE':
-    case 'REQUEST':
     case 'SHUTDOWN':
-    case 'ACCEPT_INVERSE_OFFERS':
-    case 'DECLINE_INVERSE_OFFERS':
-    case 'ACKNOWLEDGE_OPERATION_STATUS':
-    case 'RECONCILE_OPERATIONS':
+      calls.shutdown(id, call.body);
       return ACCEPTED;
-    case 'UPDATE_FRAMEWORK':
+    case 'MESSAGE':
+      options.toExecutor?.({
+        framework: id,
+        agent: call.body.agent_id.value,
+        executor: call.body.executor_id.value,
+        data: call.body.data,
+      });
+      return ACCEPTED;
+    case 'REQUEST':
+      // Without effect in Mesos's own allocator too.
+      return ACCEPTED;
+    case 'ACCEPT_INVERSE_OFFERS':
+      calls.answerInverseOffers(id, call.body, 'accepted');
+      return ACCEPTED;
+    case 'DECLINE_INVERSE_OFFERS':
+      calls.answerInverseOffers(id, call.body, 'declined');
+      return ACCEPTED;
+    case 'ACKNOWLEDGE_OPERATION_STATUS':
+      operations.acknowledge(id, call.body);
+      return ACCEPTED;
+    case 'RECONCILE_OPERATIONS':
+      operations.reconcile(id, call.body.operations);
+      return ACCEPTED;
     case 'UNKNOWN':
       return { kind: 'notImplemented', message: `${call.kind} calls are not served` };
   }

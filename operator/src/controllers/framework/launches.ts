@@ -1,6 +1,7 @@
 import { type AgentId, agentId, type FrameworkId, offerId, type TaskId } from '../../model/ids.ts';
-import type { CallOf, OfferOperation } from '../../schema/mesos/call.ts';
+import type { CallOf } from '../../schema/mesos/call.ts';
 import { refuseMsOf } from '../../schema/mesos/call.ts';
+import type { OfferOperation } from '../../schema/mesos/operation.ts';
 import type { TaskInfo } from '../../schema/mesos/task.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { LaunchFailure, LaunchRequest, Offer, Scheduling } from '../scheduling/types.ts';

@@ -7,6 +7,7 @@ import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { RefusedTask } from './decideLaunch.ts';
 import { FrameworkObjects, MANAGED_BY, placeOf, storedProfile } from './frameworkObjects.ts';
 import { Launches } from './launches.ts';
+import { OperationStatuses } from './operationStatuses.ts';
 import { stateFor } from './pod/endings.ts';
 import { PodWriter } from './pod/podWriter.ts';
 import { type Audience, StatusUpdates } from './pod/statusUpdates.ts';
@@ -29,6 +30,7 @@ export class Registry {
   readonly objects: FrameworkObjects;
   readonly updates: StatusUpdates;
   readonly launches: Launches;
+  readonly operations: OperationStatuses;
   readonly startedMs: number;
   readonly #options: FrameworkHubOptions;
   readonly #writer: PodWriter;
@@ -48,13 +50,13 @@ export class Registry {
       scheduling: options.scheduling,
       liveTasks: (id) => this.updates.tasks(id).map((one) => one.task),
       onRefused: (id, agent, refused) => this.#tellRefused(id, agent, refused),
-      onOperationFailed: (id, operation, message) =>
-        this.send(id, {
-          type: 'UPDATE_OPERATION_STATUS',
-          update_operation_status: {
-            status: { operation_id: { value: operation }, state: 'OPERATION_ERROR', message },
-          },
-        }),
+      onOperationFailed: (id, operation, message) => this.operations.refuse(id, operation, message),
+    });
+    this.operations = new OperationStatuses({
+      clock,
+      ids: options.ids,
+      deliver: (id, status) =>
+        this.send(id, { type: 'UPDATE_OPERATION_STATUS', update_operation_status: { status } }),
     });
     this.updates = new StatusUpdates({
       clock,
@@ -147,6 +149,7 @@ export class Registry {
     if (presence.kind === 'disconnected') presence.cancelTimer();
     this.#options.scheduling.unregister(id);
     this.updates.pause(id);
+    this.operations.forget(id);
     registration.presence = { kind: 'completing' };
     this.saveNow(id, () => {
       registration.presence = { kind: 'completed' };
@@ -194,6 +197,7 @@ export class Registry {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#statusTimer?.();
     this.updates.stop();
+    this.operations.stop();
     this.#writer.stop();
     this.objects.stop();
     for (const { presence, place } of this.#known.values()) {

@@ -4,8 +4,8 @@ import type { CallOf } from '../../schema/mesos/call.ts';
 import { ipToMesosInt, type WireMasterInfo } from '../../schema/mesos/event.ts';
 import { rolesOf } from '../../schema/mesos/framework.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
-import type { FrameworkCallbacks } from '../scheduling/types.ts';
-import { decideSubscription, type RoleRule } from './decideSubscription.ts';
+import type { FrameworkCallbacks, FrameworkRegistration } from '../scheduling/types.ts';
+import { decideSubscription, decideUpdate, type RoleRule } from './decideSubscription.ts';
 import { placeOf } from './frameworkObjects.ts';
 import { openSession, type Registration } from './registration.ts';
 import type { Registry } from './registry.ts';
@@ -16,7 +16,7 @@ import type {
   FrameworkProfile,
   Principal,
 } from './types.ts';
-import { wireOffer } from './wireOffer.ts';
+import { wireInverseOffer, wireOffer } from './wireOffer.ts';
 
 export type SubscribeOutcome =
   | {
@@ -28,6 +28,19 @@ export type SubscribeOutcome =
   /** To be told as one ERROR event on a stream that then ends. */
   | { readonly kind: 'refused'; readonly streamId: string; readonly message: string }
   | { readonly kind: 'unavailable'; readonly message: string };
+
+/** Answer to an UPDATE_FRAMEWORK; the only call besides SUBSCRIBE that waits for one. */
+export type UpdateOutcome =
+  | { readonly kind: 'updated' }
+  | { readonly kind: 'badRequest'; readonly message: string }
+  | { readonly kind: 'forbidden'; readonly message: string }
+  | { readonly kind: 'conflict'; readonly message: string }
+  | { readonly kind: 'unavailable'; readonly message: string };
+
+const OVERTAKEN: UpdateOutcome = {
+  kind: 'conflict',
+  message: 'The framework was removed or subscribed anew meanwhile; nothing was changed',
+};
 
 /** Version of Mesos whose wire contract is served. */
 export const MESOS_VERSION = '1.11.0';
@@ -52,6 +65,7 @@ export class Subscriptions {
     const verdict = decideSubscription({
       info,
       suppressedRoles,
+      offerConstraints: call.body.offer_constraints,
       principal: principal.name,
       namespace,
       namespaceForbidden: this.#isForbidden(namespace),
@@ -76,6 +90,43 @@ export class Subscriptions {
     } catch (error) {
       return this.#failure(error, streamId);
     }
+  }
+
+  /**
+   * UPDATE_FRAMEWORK: becomes what it says, at once and as a whole, or stays what it is.
+   * Assumes the caller has been checked. Source: Mesos `Master::updateFramework`.
+   */
+  async update(call: CallOf<'UPDATE_FRAMEWORK'>, principal: Principal): Promise<UpdateOutcome> {
+    const id = frameworkId(call.frameworkId);
+    const registration = this.#registry.live(id);
+    if (registration?.presence.kind !== 'connected') return OVERTAKEN;
+    const { session } = registration.presence;
+    const { namespace } = registration.place;
+    const { framework_info: info, suppressed_roles: suppressedRoles } = call.body;
+    const verdict = decideUpdate(
+      {
+        info,
+        suppressedRoles,
+        offerConstraints: call.body.offer_constraints,
+        principal: principal.name,
+        namespace,
+        namespaceForbidden: this.#isForbidden(namespace),
+        roles: this.#roleRules(),
+      },
+      registration.profile,
+    );
+    if (verdict.kind === 'refused') return { kind: 'badRequest', message: verdict.message };
+    const denied = await this.#denial(principal, rolesOf(info), namespace);
+    if (denied?.kind === 'refused') return { kind: 'forbidden', message: denied.message };
+    if (denied !== undefined) return denied;
+    if (registration.presence.kind !== 'connected' || registration.presence.session !== session)
+      return OVERTAKEN;
+    registration.profile = verdict.profile;
+    this.#options.scheduling.update(
+      membershipOf(id, verdict.profile, suppressedRoles.map(rolePath)),
+    );
+    this.#registry.saveNow(id);
+    return { kind: 'updated' };
   }
 
   #accepted(
@@ -121,18 +172,8 @@ export class Subscriptions {
     });
     sink.send({ type: 'HEARTBEAT' });
     this.#registry.updates.resume(id);
-    scheduling.register(
-      {
-        id,
-        roles: profile.roles,
-        suppressedRoles: suppressed,
-        capabilities: {
-          revocable: profile.capabilities.has('REVOCABLE_RESOURCES'),
-          gpu: profile.capabilities.has('GPU_RESOURCES'),
-        },
-      },
-      this.#callbacks(registration),
-    );
+    this.#registry.operations.resume(id);
+    scheduling.register(membershipOf(id, profile, suppressed), this.#callbacks(registration));
     this.#registry.saveNow(id);
     return () => {
       const { presence } = registration;
@@ -173,6 +214,21 @@ export class Subscriptions {
         registration.offers.rescinded += 1;
         this.#registry.send(id, { type: 'RESCIND', rescind: { offer_id: { value: offer } } });
         this.#registry.touch(id);
+      },
+      onInverseOffers: (offers) => {
+        const wire = offers.map((offer) =>
+          wireInverseOffer(offer, id, world.nodes.get({ name: offer.agent })),
+        );
+        this.#registry.send(id, {
+          type: 'INVERSE_OFFERS',
+          inverse_offers: { inverse_offers: wire },
+        });
+      },
+      onRescindInverseOffer: (offer) => {
+        this.#registry.send(id, {
+          type: 'RESCIND_INVERSE_OFFER',
+          rescind_inverse_offer: { inverse_offer_id: { value: offer } },
+        });
       },
       onLaunchFailed: (task, failure) => this.#registry.launches.onLaunchFailed(id, task, failure),
     };
@@ -282,4 +338,22 @@ export class Subscriptions {
       address: advertised,
     };
   }
+}
+
+/** What the allocation cycle is told of a framework. */
+function membershipOf(
+  id: FrameworkId,
+  { roles, capabilities, offerRules }: FrameworkProfile,
+  suppressedRoles: readonly RolePath[],
+): FrameworkRegistration {
+  return {
+    id,
+    roles,
+    suppressedRoles,
+    capabilities: {
+      revocable: capabilities.has('REVOCABLE_RESOURCES'),
+      gpu: capabilities.has('GPU_RESOURCES'),
+    },
+    ...offerRules,
+  };
 }

@@ -1,8 +1,13 @@
 import { agentId, type FrameworkId, offerId, rolePath, taskId } from '../../model/ids.ts';
+import { ANNOTATION } from '../../model/labels.ts';
 import { type CallOf, refuseMsOf, uuidFromBase64 } from '../../schema/mesos/call.ts';
 import { graceSecondsOf } from './pod/killPolicy.ts';
+import { podTasks } from './pod/podMetadata.ts';
 import type { Registry } from './registry.ts';
 import type { FrameworkHubOptions } from './types.ts';
+
+/** Source: Mesos `src/slave/constants.hpp`, `DEFAULT_EXECUTOR_SHUTDOWN_GRACE_PERIOD`. */
+const SHUTDOWN_GRACE_SECONDS = 5;
 
 interface TaskQuestion {
   readonly task_id: { readonly value: string };
@@ -57,6 +62,30 @@ export class TaskCalls {
     const graceSeconds =
       body.kill_policy?.grace_period === undefined ? undefined : graceSecondsOf(body.kill_policy);
     if (!launches.kill(id, task, graceSeconds)) updates.kill(id, task, graceSeconds);
+  }
+
+  /** Ends every task of an executor. A task that names no executor has one of its own, called like the task. */
+  shutdown(id: FrameworkId, body: CallOf<'SHUTDOWN'>['body']): void {
+    const { updates } = this.#registry;
+    const executor = body.executor_id.value;
+    const agent = body.agent_id.value;
+    const own = taskId(executor);
+    if (updates.agentOf(id, own) === agent) updates.kill(id, own, SHUTDOWN_GRACE_SECONDS);
+    for (const pod of this.#options.world.pods.list()) {
+      const annotations = pod.metadata.annotations ?? {};
+      if (annotations[ANNOTATION.executorId] !== executor || pod.spec.nodeName !== agent) continue;
+      if (annotations[ANNOTATION.frameworkId] !== id) continue;
+      for (const { task } of podTasks(pod)) updates.kill(id, task, SHUTDOWN_GRACE_SECONDS);
+    }
+  }
+
+  answerInverseOffers(
+    id: FrameworkId,
+    body: CallOf<'ACCEPT_INVERSE_OFFERS'>['body'],
+    answer: 'accepted' | 'declined',
+  ): void {
+    const offers = body.inverse_offer_ids.map((one) => offerId(one.value));
+    this.#options.scheduling.answerInverseOffers(id, offers, answer, refuseMsOf(body.filters));
   }
 
   acknowledge(id: FrameworkId, body: CallOf<'ACKNOWLEDGE'>['body']): void {

@@ -8,6 +8,7 @@ import type { SchedulerEvent } from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
 import type { Scheduling } from '../scheduling/types.ts';
 import type { World } from '../world.ts';
+import type { OfferRules } from './offerRules.ts';
 
 /** Who speaks, as Kubernetes knows them. */
 export interface Principal {
@@ -34,6 +35,10 @@ export interface FrameworkProfile {
   readonly roles: readonly RolePath[];
   readonly capabilities: ReadonlySet<MesosCapability>;
   readonly failoverTimeoutMs: number;
+  /** Undefined for a framework read back from its object: nobody has said it yet. */
+  readonly checkpoint?: boolean;
+  /** In memory only: it comes anew with each subscription. */
+  readonly offerRules: OfferRules;
 }
 
 /** Where the Framework object of a framework is. */
@@ -90,6 +95,17 @@ export interface FrameworkHubOptions {
   readonly rng: Rng;
   readonly log: Logger;
   readonly config: FrameworkHubConfig;
+  /** Carries a message to an executor, as well as it can; absent: nobody runs custom executors. */
+  readonly toExecutor?: (message: ExecutorMessage) => void;
+}
+
+/** What a framework and one of its executors say to each other. Delivery is not promised. */
+export interface ExecutorMessage {
+  readonly framework: FrameworkId;
+  readonly agent: string;
+  readonly executor: string;
+  /** Base64. */
+  readonly data: string;
 }
 
 export interface FrameworkSummary {

@@ -1,13 +1,21 @@
 import type { FrameworkId } from '../../model/ids.ts';
 import type { Node } from '../../schema/kubeObjects.ts';
-import type { WireOffer } from '../../schema/mesos/event.ts';
+import type {
+  WireInverseOffer,
+  WireOffer,
+  WireUnavailability,
+  WireUrl,
+} from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
 import { resourcesToMesos } from '../../schema/mesos/resource.ts';
+import type { InverseOffer } from '../../state/inverseOfferBook.ts';
+import type { Unavailability } from '../../state/offerBook.ts';
 import type { Offer } from '../scheduling/types.ts';
 
 /** Port and path under which old clients expect a Mesos agent. */
 const AGENT_PORT = 5051;
 const AGENT_PATH = '/slave(1)';
+const NANOS_PER_MS = 1_000_000;
 
 /** An offer as its framework reads it; which fields there are follows from its capabilities. */
 export function wireOffer(
@@ -23,17 +31,69 @@ export function wireOffer(
     framework_id: { value: framework },
     agent_id: { value: offer.agent },
     hostname,
-    url: {
-      scheme: 'http',
-      address: { hostname, ip: ipOf(node), port: AGENT_PORT },
-      path: AGENT_PATH,
-    },
+    url: urlOf(hostname, node),
     resources: resourcesToMesos(offer, {
       allocationInfo: multiRole,
       reservations: capabilities.has('RESERVATION_REFINEMENT'),
     }),
+    ...attributesOf(node),
     ...(multiRole ? { allocation_info: { role: offer.role } } : {}),
+    ...(offer.unavailability === undefined
+      ? {}
+      : { unavailability: wireUnavailability(offer.unavailability) }),
+    ...domainOf(node),
   };
+}
+
+/** A question of maintenance as its framework reads it; it names no resources, as in Mesos. */
+export function wireInverseOffer(
+  offer: InverseOffer,
+  framework: FrameworkId,
+  node: Node | undefined,
+): WireInverseOffer {
+  return {
+    id: { value: offer.id },
+    framework_id: { value: framework },
+    agent_id: { value: offer.agent },
+    url: urlOf(hostnameOf(offer.agent, node), node),
+    unavailability: wireUnavailability(offer.unavailability),
+  };
+}
+
+function urlOf(hostname: string, node: Node | undefined): WireUrl {
+  const address = { hostname, ip: ipOf(node), port: AGENT_PORT };
+  return { scheme: 'http', address, path: AGENT_PATH };
+}
+
+function wireUnavailability({ startMs, durationMs }: Unavailability): WireUnavailability {
+  return {
+    start: { nanoseconds: startMs * NANOS_PER_MS },
+    ...(Number.isFinite(durationMs)
+      ? { duration: { nanoseconds: durationMs * NANOS_PER_MS } }
+      : {}),
+  };
+}
+
+/** Labels that only Kubernetes itself reads are no attributes; where a node is comes as its domain too. */
+const KUBERNETES_OWN = /(^|\.)(kubernetes|k8s)\.io\//;
+
+function attributesOf(node: Node | undefined): Pick<WireOffer, 'attributes'> {
+  const labels = Object.entries(node?.metadata.labels ?? {}).filter(
+    ([name]) => !KUBERNETES_OWN.test(name),
+  );
+  if (labels.length === 0) return {};
+  return {
+    attributes: labels
+      .toSorted(([left], [right]) => (left < right ? -1 : 1))
+      .map(([name, value]) => ({ name, type: 'TEXT', text: { value } })),
+  };
+}
+
+function domainOf(node: Node | undefined): Pick<WireOffer, 'domain'> {
+  const region = node?.metadata.labels?.['topology.kubernetes.io/region'];
+  const zone = node?.metadata.labels?.['topology.kubernetes.io/zone'];
+  if (region === undefined || zone === undefined) return {};
+  return { domain: { fault_domain: { region: { name: region }, zone: { name: zone } } } };
 }
 
 /** Some clients read the address without looking whether it is there, so there is always one. */

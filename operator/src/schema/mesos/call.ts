@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { ok, type Result, refuse } from '../../model/result.ts';
 import { FrameworkInfo } from './framework.ts';
 import { Base64, Double, faultOf, IdValue, listOf, optionalEnum } from './lenient.ts';
+import { OfferConstraints } from './offerConstraints.ts';
+import { OfferOperation } from './operation.ts';
 import { CALL_CODEC } from './proto/codec.ts';
 import type { WireObject } from './proto/types.ts';
-import { KillPolicy, TaskInfo } from './task.ts';
+import { KillPolicy } from './task.ts';
 
 /**
  * Mesos v1 scheduler calls. `parseCall` and `parseProtoCall` do what Mesos does before it looks at any framework: read,
@@ -13,40 +15,26 @@ import { KillPolicy, TaskInfo } from './task.ts';
 
 const Filters = z.object({ refuse_seconds: Double.optional() });
 
-const OPERATION_TYPES = [
-  'LAUNCH',
-  'LAUNCH_GROUP',
-  'RESERVE',
-  'UNRESERVE',
-  'CREATE',
-  'DESTROY',
-  'GROW_VOLUME',
-  'SHRINK_VOLUME',
-  'CREATE_DISK',
-  'DESTROY_DISK',
-] as const;
-
-export const OfferOperation = z.object({
-  type: optionalEnum(OPERATION_TYPES),
-  id: IdValue.optional(),
-  launch: z.object({ task_infos: listOf(TaskInfo) }).optional(),
-  launch_group: z
-    .object({ task_group: z.object({ tasks: listOf(TaskInfo) }).optional() })
-    .optional(),
-});
-export type OfferOperation = z.infer<typeof OfferOperation>;
-
 const TaskRef = z.object({ task_id: IdValue, agent_id: IdValue.optional() });
 const RoleList = z.object({ roles: listOf(z.string()) });
 const OfferList = z.object({ offer_ids: listOf(IdValue), filters: Filters.optional() });
-const InverseOfferList = z.object({ inverse_offer_ids: listOf(IdValue) });
+const InverseOfferList = z.object({
+  inverse_offer_ids: listOf(IdValue),
+  filters: Filters.optional(),
+});
+/** What SUBSCRIBE and UPDATE_FRAMEWORK have in common. */
+const Framework = z.object({
+  framework_info: FrameworkInfo,
+  suppressed_roles: listOf(z.string()),
+  offer_constraints: OfferConstraints.optional(),
+});
 
 /** Body of each call: the field that carries it, its schema, and whether the call is void without it. */
 const BODIES = {
   SUBSCRIBE: {
     field: 'subscribe',
     required: true,
-    schema: z.object({ framework_info: FrameworkInfo, suppressed_roles: listOf(z.string()) }),
+    schema: Framework,
   },
   TEARDOWN: { field: 'teardown', required: false, schema: z.object({}) },
   ACCEPT: {
@@ -81,7 +69,7 @@ const BODIES = {
   REQUEST: {
     field: 'request',
     required: true,
-    schema: z.object({ requests: listOf(z.object({})) }),
+    schema: z.object({ requests: listOf(z.object({ agent_id: IdValue.optional() })) }),
   },
   ACCEPT_INVERSE_OFFERS: {
     field: 'accept_inverse_offers',
@@ -96,17 +84,24 @@ const BODIES = {
   ACKNOWLEDGE_OPERATION_STATUS: {
     field: 'acknowledge_operation_status',
     required: true,
-    schema: z.object({ operation_id: IdValue, uuid: Base64 }),
+    schema: z.object({
+      agent_id: IdValue.optional(),
+      resource_provider_id: IdValue.optional(),
+      operation_id: IdValue,
+      uuid: Base64,
+    }),
   },
   RECONCILE_OPERATIONS: {
     field: 'reconcile_operations',
     required: true,
-    schema: z.object({ operations: listOf(z.object({ operation_id: IdValue })) }),
+    schema: z.object({
+      operations: listOf(z.object({ operation_id: IdValue, agent_id: IdValue.optional() })),
+    }),
   },
   UPDATE_FRAMEWORK: {
     field: 'update_framework',
     required: true,
-    schema: z.object({ framework_info: FrameworkInfo, suppressed_roles: listOf(z.string()) }),
+    schema: Framework,
   },
   UNKNOWN: { field: 'unknown', required: false, schema: z.object({}) },
 } as const;
@@ -166,10 +161,24 @@ function callFault(call: Call, frameworkId: string | undefined): string | undefi
       : "'framework_id' differs from 'subscribe.framework_info.id': set both to the same id, or neither";
   }
   if (frameworkId === undefined) return "Expecting 'framework_id' to be present";
-  if (call.kind === 'ACKNOWLEDGE' && uuidFromBase64(call.body.uuid) === undefined)
-    return "'acknowledge.uuid' is not a UUID: expected 16 bytes in base64";
-  return undefined;
+  switch (call.kind) {
+    case 'UPDATE_FRAMEWORK':
+      return call.body.framework_info.id?.value === frameworkId
+        ? undefined
+        : "'framework_id' differs from 'update_framework.framework_info.id': set both to the same id";
+    case 'ACKNOWLEDGE':
+      return uuidFault('acknowledge.uuid', call.body.uuid);
+    case 'ACKNOWLEDGE_OPERATION_STATUS':
+      return uuidFault('acknowledge_operation_status.uuid', call.body.uuid);
+    default:
+      return undefined;
+  }
 }
+
+const uuidFault = (field: string, base64: string): string | undefined =>
+  uuidFromBase64(base64) === undefined
+    ? `'${field}' is not a UUID: expected 16 bytes in base64`
+    : undefined;
 
 /** A UUID of 16 bytes in base64 as lower-case text; undefined when it is none. */
 export function uuidFromBase64(base64: string): string | undefined {

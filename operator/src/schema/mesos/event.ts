@@ -85,16 +85,25 @@ export interface WireTaskStatus {
   };
 }
 
+/** Where an agent is reached. */
+export interface WireUrl {
+  readonly scheme: 'http';
+  readonly address: { readonly hostname: string; readonly ip: string; readonly port: number };
+  readonly path: string;
+}
+
+export interface WireUnavailability {
+  readonly start: { readonly nanoseconds: number };
+  /** Absent: for ever. */
+  readonly duration?: { readonly nanoseconds: number };
+}
+
 export interface WireOffer {
   readonly id: WireId;
   readonly framework_id: WireId;
   readonly agent_id: WireId;
   readonly hostname: string;
-  readonly url: {
-    readonly scheme: 'http';
-    readonly address: { readonly hostname: string; readonly ip: string; readonly port: number };
-    readonly path: string;
-  };
+  readonly url: WireUrl;
   readonly resources: readonly WireResource[];
   readonly attributes?: readonly {
     readonly name: string;
@@ -102,6 +111,21 @@ export interface WireOffer {
     readonly text: { readonly value: string };
   }[];
   readonly allocation_info?: { readonly role: string };
+  readonly unavailability?: WireUnavailability;
+  readonly domain?: {
+    readonly fault_domain: {
+      readonly region: { readonly name: string };
+      readonly zone: { readonly name: string };
+    };
+  };
+}
+
+export interface WireInverseOffer {
+  readonly id: WireId;
+  readonly framework_id: WireId;
+  readonly agent_id: WireId;
+  readonly url: WireUrl;
+  readonly unavailability: WireUnavailability;
 }
 
 export interface WireMasterInfo {
@@ -115,10 +139,26 @@ export interface WireMasterInfo {
   readonly address: { readonly hostname: string; readonly ip: string; readonly port: number };
 }
 
+export const MESOS_OPERATION_STATES = [
+  'OPERATION_PENDING',
+  'OPERATION_FINISHED',
+  'OPERATION_FAILED',
+  'OPERATION_ERROR',
+  'OPERATION_DROPPED',
+  'OPERATION_UNREACHABLE',
+  'OPERATION_GONE_BY_OPERATOR',
+  'OPERATION_RECOVERING',
+  'OPERATION_UNKNOWN',
+] as const;
+export type MesosOperationState = (typeof MESOS_OPERATION_STATES)[number];
+
 export interface WireOperationStatus {
-  readonly operation_id: WireId;
-  readonly state: 'OPERATION_ERROR';
-  readonly message: string;
+  readonly operation_id?: WireId;
+  readonly state: MesosOperationState;
+  readonly message?: string;
+  /** Only on updates that must be acknowledged. */
+  readonly uuid?: { readonly value: string };
+  readonly agent_id?: WireId;
 }
 
 export type SchedulerEvent =
@@ -137,7 +177,32 @@ export type SchedulerEvent =
       readonly type: 'UPDATE_OPERATION_STATUS';
       readonly update_operation_status: { readonly status: WireOperationStatus };
     }
-  | { readonly type: 'FAILURE'; readonly failure: { readonly agent_id: WireId } }
+  | {
+      readonly type: 'MESSAGE';
+      readonly message: {
+        readonly agent_id: WireId;
+        readonly executor_id: WireId;
+        /** Base64. */
+        readonly data: string;
+      };
+    }
+  | {
+      readonly type: 'FAILURE';
+      /** Of an agent, or, with `executor_id`, of an executor that exited with `status`. */
+      readonly failure: {
+        readonly agent_id: WireId;
+        readonly executor_id?: WireId;
+        readonly status?: number;
+      };
+    }
+  | {
+      readonly type: 'INVERSE_OFFERS';
+      readonly inverse_offers: { readonly inverse_offers: readonly WireInverseOffer[] };
+    }
+  | {
+      readonly type: 'RESCIND_INVERSE_OFFER';
+      readonly rescind_inverse_offer: { readonly inverse_offer_id: WireId };
+    }
   | { readonly type: 'ERROR'; readonly error: { readonly message: string } }
   | { readonly type: 'HEARTBEAT' };
 

@@ -27,6 +27,22 @@ export const FrameworkInfo = z.object({
   principal: z.string().optional(),
   webui_url: z.string().optional(),
   capabilities: listOf(z.object({ type: optionalEnum(MESOS_CAPABILITIES) })),
+  offer_filters: z
+    .record(
+      z.string(),
+      z.object({
+        min_allocatable_resources: z
+          .object({
+            quantities: listOf(
+              z.object({
+                quantities: z.record(z.string(), z.object({ value: Double })).default({}),
+              }),
+            ),
+          })
+          .optional(),
+      }),
+    )
+    .optional(),
 });
 export type FrameworkInfo = z.infer<typeof FrameworkInfo>;
 

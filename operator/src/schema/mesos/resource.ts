@@ -11,15 +11,53 @@ import {
 import { ok, type Result, refuse } from '../../model/result.ts';
 import { Double, Integer, listOf, optionalEnum } from './lenient.ts';
 
-/** Mesos `Resource`, the part of it Mezzo reads. Source: Mesos `include/mesos/v1/mesos.proto`. */
+const ResourceLabels = z.object({
+  labels: listOf(z.object({ key: z.string(), value: z.string().optional() })),
+});
+
+/** Mesos `Resource`. Source: Mesos `include/mesos/v1/mesos.proto`. */
 export const MesosResource = z.object({
+  provider_id: z.object({ value: z.string() }).optional(),
   name: z.string(),
   type: optionalEnum(['SCALAR', 'RANGES', 'SET']),
   scalar: z.object({ value: Double }).optional(),
   ranges: z.object({ range: listOf(z.object({ begin: Integer, end: Integer })) }).optional(),
+  set: z.object({ item: listOf(z.string()) }).optional(),
   role: z.string().optional(),
   allocation_info: z.object({ role: z.string().optional() }).optional(),
+  /** The older form of one dynamic reservation; its role is `role`. */
+  reservation: z
+    .object({ principal: z.string().optional(), labels: ResourceLabels.optional() })
+    .optional(),
+  /** The stack of reservations, outermost first. */
+  reservations: listOf(
+    z.object({
+      type: optionalEnum(['STATIC', 'DYNAMIC']),
+      role: z.string().optional(),
+      principal: z.string().optional(),
+      labels: ResourceLabels.optional(),
+    }),
+  ),
+  disk: z
+    .object({
+      persistence: z.object({ id: z.string(), principal: z.string().optional() }).optional(),
+      volume: z
+        .object({
+          container_path: z.string(),
+          host_path: z.string().optional(),
+          mode: optionalEnum(['RW', 'RO']),
+        })
+        .optional(),
+      source: z
+        .object({
+          type: optionalEnum(['PATH', 'MOUNT', 'BLOCK', 'RAW']),
+          id: z.string().optional(),
+        })
+        .optional(),
+    })
+    .optional(),
   revocable: z.object({}).optional(),
+  shared: z.object({}).optional(),
 });
 export type MesosResource = z.infer<typeof MesosResource>;
 
