@@ -12,7 +12,7 @@ type Fields = Event<'addAgent'> | Event<'updateAgent'>;
 
 export function addAgent(core: Core, event: Event<'addAgent'>): Applied {
   if (core.ledger.agents.find(event.id) !== undefined)
-    return refused(`agent ${event.id} is there already`);
+    return refused(`agent ${event.id} already exists (duplicate id)`);
   const fault = fieldsFault(event);
   if (fault !== undefined) return refused(fault);
   const { ledger } = core;
@@ -128,8 +128,10 @@ export function stackFault(stack: readonly string[]): string | undefined {
 
 function infoOf(event: Fields, before?: AgentInfo): AgentInfo {
   const unavailability = event.kind === 'addAgent' ? event.unavailability : before?.unavailability;
+  const notText = event.notText === undefined ? undefined : new Set(event.notText);
   return {
     attributes: event.attributes ?? before?.attributes ?? {},
+    notText: notText ?? before?.notText ?? new Set(),
     hostname: event.hostname ?? before?.hostname ?? event.id,
     region: event.region ?? before?.region,
     zone: event.zone ?? before?.zone,
@@ -154,6 +156,36 @@ function enterFields(core: Core, agent: number, event: Fields): void {
     core.maybeRemovePool(agent, pool);
   }
   if (event.reserved !== undefined) setReserved(core, agent, event.reserved);
+  if (event.volumes !== undefined) setVolumes(core, agent, event.volumes);
+}
+
+/** Whole disks: new ones are added; those no longer named lose their size. */
+function setVolumes(core: Core, agent: number, volumes: NonNullable<Fields['volumes']>): void {
+  const { agents, pools } = core.ledger;
+  for (const volume of volumes) {
+    let pool = core.findVolume(agent, volume.id);
+    if (pool === NONE)
+      pool = core.addPool(agent, {
+        kind: PoolKind.volume,
+        owner: NONE,
+        needs: 0,
+        stack: [],
+        reservationId: undefined,
+        volumeId: volume.id,
+        isShared: false,
+      });
+    setTotal(core, pool, { disk: volume.sizeBytes });
+  }
+  for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
+    const next = pools.next[pool] as number;
+    const id = pools.spec[pool]?.volumeId;
+    const isOwn = id !== undefined && pools.owner[pool] === NONE;
+    if (isOwn && !volumes.some((one) => one.id === id)) {
+      setTotal(core, pool, {});
+      core.maybeRemovePool(agent, pool);
+    }
+    pool = next;
+  }
 }
 
 function setReserved(core: Core, agent: number, parts: NonNullable<Fields['reserved']>): void {
@@ -245,8 +277,8 @@ function finish(core: Core, agent: number): void {
     if ((pools.total.data[pool * space.stride + gpus] as number) > 0) hasGpus = true;
     pool = pools.next[pool] as number;
   }
-  const { region } = core.options;
-  const isRemote = region !== undefined && info.region !== undefined && info.region !== region;
+  // Also when the master itself has no region. Source: Mesos `hierarchical.hpp`, `isRemoteSlave`.
+  const isRemote = info.region !== undefined && info.region !== core.options.region;
   const has = (capability: string): boolean => info.capabilities?.includes(capability) ?? true;
   agents.needs[agent] =
     (hasGpus ? Need.gpu : 0) |

@@ -29,6 +29,8 @@ export const Need = {
 /** What is looked up rarely, by agent. */
 export interface AgentInfo {
   attributes: Readonly<Record<string, string>>;
+  /** Names of attributes that are scalars, ranges or sets. */
+  notText: ReadonlySet<string>;
   hostname: string;
   region: string | undefined;
   zone: string | undefined;

@@ -1,3 +1,4 @@
+import { createSeededRng } from '../../model/seededRng.ts';
 import { addAgent, removeAgent, setUnavailability, updateAgent, whitelist } from './agentEvents.ts';
 import { audit } from './audit.ts';
 import { Core, refused } from './core.ts';
@@ -141,6 +142,10 @@ class Engine implements AllocatorEngine {
 
   metrics(): Readonly<Record<string, number>> {
     return metricsOf(this.#core);
+  }
+
+  order(...[role, seed]: Parameters<AllocatorEngine['order']>): readonly string[] {
+    return this.#core.cycle.order(role, createSeededRng(String(seed)));
   }
 
   held(...[holder]: Parameters<AllocatorEngine['held']>): ReturnType<AllocatorEngine['held']> {

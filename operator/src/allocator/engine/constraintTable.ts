@@ -1,6 +1,8 @@
+import { linearPattern } from '../../model/linearPattern.ts';
 import type { AgentInfo, AgentTable } from './agentTable.ts';
-import { compileLinearRegex, type LinearRegex } from './linearRegex.ts';
 import type { AttributeConstraint, ConstraintSelector, RoleConstraints } from './types.ts';
+
+type Pattern = { matches(text: string): boolean };
 
 const UNKNOWN = 0;
 const ADMITTED = 1;
@@ -12,7 +14,7 @@ const MAX_PARTS = 64;
 /** Offer constraints of frameworks, judged once per agent until its attributes change. */
 export class ConstraintTable {
   readonly #agents: AgentTable;
-  readonly #patterns = new Map<string, LinearRegex>();
+  readonly #patterns = new Map<string, Pattern>();
   /** By constraints: the verdict by agent. Dropped with the framework that gave them. */
   readonly #verdicts = new Map<RoleConstraints, Uint8Array>();
 
@@ -29,8 +31,9 @@ export class ConstraintTable {
       if (group.length > MAX_PARTS) return `more than ${MAX_PARTS} constraints in a group`;
       for (const { predicate } of group) {
         if (predicate.kind !== 'textMatches' && predicate.kind !== 'textNotMatches') continue;
-        const compiled = compileLinearRegex(predicate.pattern);
-        if (!compiled.ok) return compiled.refusal;
+        const compiled = linearPattern(predicate.pattern);
+        if (!compiled.ok)
+          return `pattern ${JSON.stringify(predicate.pattern)}: ${compiled.refusal}`;
       }
     }
     return undefined;
@@ -67,6 +70,9 @@ export class ConstraintTable {
 
   #holds({ selector, predicate }: AttributeConstraint, info: AgentInfo): boolean {
     const value = valueOf(selector, info);
+    // Source: Mesos 1.11: scalars, ranges and sets always pass equality and patterns, negated or not.
+    if ('attribute' in selector && info.notText.has(selector.attribute) && isOfText(predicate))
+      return true;
     switch (predicate.kind) {
       case 'exists':
         return value !== undefined;
@@ -86,13 +92,17 @@ export class ConstraintTable {
   #matches(pattern: string, text: string): boolean {
     let regex = this.#patterns.get(pattern);
     if (regex === undefined) {
-      const compiled = compileLinearRegex(pattern);
+      const compiled = linearPattern(pattern);
       if (!compiled.ok) return false;
       regex = compiled.value;
       this.#patterns.set(pattern, regex);
     }
     return regex.matches(text);
   }
+}
+
+function isOfText(predicate: AttributeConstraint['predicate']): boolean {
+  return predicate.kind !== 'exists' && predicate.kind !== 'notExists';
 }
 
 function valueOf(selector: ConstraintSelector, info: AgentInfo): string | undefined {

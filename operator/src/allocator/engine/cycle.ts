@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.ts';
 import { PlanBook } from './planBook.ts';
 import { randomOrder } from './randomOrder.ts';
 import { NO_PORTS } from './ranges.ts';
-import { NONE, ROOT } from './roleTree.ts';
+import { NONE, ROOT, type RoleTree } from './roleTree.ts';
 
 /** Which of the passes over the agents a visit belongs to. */
 export type Stage = 'guarantees' | 'rest' | 'uncapped';
@@ -79,6 +79,26 @@ export class Cycle {
     this.returned.clearRow(agent);
     this.#ledger.settleClosed();
     this.#visitRoles();
+  }
+
+  /** Roles, or the frameworks of one role, in the order a run would begin with. */
+  order(path: string | undefined, rng: { next(): number }): readonly string[] {
+    const { roles, clients, options } = this.#ledger;
+    this.#rng = rng;
+    this.#ledger.settleClosed();
+    if (path === undefined) {
+      const rows = options.sorter === 'drf' ? rolesInOrder(roles) : randomOrder(roles, rng, true);
+      return rows.map((row) => roles.paths[row] as string);
+    }
+    const group = clients.groups[roles.find(path) ?? NONE];
+    group?.settle();
+    if (group === undefined) return [];
+    const members =
+      options.sorter === 'drf' ? group.members : this.#shuffled(group.members, group.size);
+    return Array.from(
+      members.subarray(0, group.size),
+      (client) => clients.shares.names[client] as string,
+    );
   }
 
   /** True when the agent has nothing left that anybody would accept. */
@@ -323,6 +343,24 @@ export class Cycle {
     if ((agents.holds[this.#agent] as number) > 0) return true;
     return (pools.next[agents.firstPool[this.#agent] as number] as number) !== NONE;
   }
+}
+
+/** All roles with eligible clients, by share. */
+function rolesInOrder(roles: RoleTree): readonly number[] {
+  const order: number[] = [];
+  const enter = (parent: number): void => {
+    const rows: number[] = [];
+    for (const group of [roles.open[parent], roles.closed[parent]]) {
+      group?.settle();
+      for (let at = 0; at < (group?.size ?? 0); at++) rows.push(group?.members[at] as number);
+    }
+    for (const row of rows.sort((left, right) => roles.shares.compare(left, right)))
+      if (roles.isLeaf[row] === 1) order.push(parent);
+      else if (roles.leaf[row] === NONE) order.push(row);
+      else enter(row);
+  };
+  enter(ROOT);
+  return order;
 }
 
 function hasAny(from: Float64Array, base: number, stride: number): boolean {

@@ -33,14 +33,14 @@ export function rolePathFault(path: string): string | undefined {
   if (path === '*') return undefined;
   if (path === '') return 'a role path is empty';
   for (const part of path.split('/')) {
-    if (part === '') return `role ${JSON.stringify(path)}: a part of the path is empty`;
+    if (part === '') return `role path ${JSON.stringify(path)}: a part of the path is empty`;
     if (part === '.' || part === '..' || part === '*')
-      return `role ${JSON.stringify(path)}: ${JSON.stringify(part)} cannot be part of a path`;
+      return `role path ${path}: ${JSON.stringify(part)} is not allowed`;
     if (part.startsWith('-'))
-      return `role ${JSON.stringify(path)}: ${JSON.stringify(part)} begins with "-"`;
+      return `role path ${JSON.stringify(path)}: ${JSON.stringify(part)} begins with "-"`;
     // eslint-disable-next-line no-control-regex -- control characters are what is refused
     if (/[\s\u0000-\u001f\u007f\\]/.test(part))
-      return `role ${JSON.stringify(path)}: whitespace, backslashes and control characters are not allowed`;
+      return `role path ${JSON.stringify(path)}: whitespace, backslashes and control characters are not allowed`;
   }
   return undefined;
 }

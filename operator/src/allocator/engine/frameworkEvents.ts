@@ -11,7 +11,7 @@ type Fields = Event<'addFramework'> | Event<'updateFramework'>;
 
 export function addFramework(core: Core, event: Event<'addFramework'>): Applied {
   const before = core.ledger.frameworks.get(event.id);
-  if (before?.known === true) return refused(`framework ${event.id} is there already`);
+  if (before?.known === true) return refused(`framework ${event.id} already exists (duplicate id)`);
   const roles = event.roles ?? [];
   const fault = fieldsFault(core, event, roles);
   if (fault !== undefined) return refused(fault);

@@ -1,3 +1,4 @@
+import { PoolKind } from './agentTable.ts';
 import { type Core, DONE, refused } from './core.ts';
 import { amountsFault, inUnits, rolePathFault } from './describe.ts';
 import { NONE, ROOT } from './roleTree.ts';
@@ -50,7 +51,7 @@ export function setWeight(core: Core, event: Event<'setWeight'>): Applied {
   if (fault !== undefined) return refused(fault);
   if (!Number.isSafeInteger(event.weightMilli) || event.weightMilli <= 0)
     return refused(
-      `the weight of ${event.role} is ${event.weightMilli / 1000}; it must be above 0, in thousandths`,
+      `weight ${event.weightMilli / 1000} of role ${event.role} is not positive (in whole thousandths)`,
     );
   const { ledger } = core;
   const role = ledger.acquireRole(event.role);
@@ -73,20 +74,35 @@ function quotaFault(core: Core, event: Event<'setQuota'>): string | undefined {
     amountsFault(`limit of ${role}`, limits);
   if (fault !== undefined) return fault;
   if (!core.isMezzo && role.includes('/'))
-    return `${role} is nested; quota is for top-level roles only`;
-  const { roles, quota, space } = core.ledger;
+    return `quota on nested role ${role}: top-level roles only`;
+  const { roles, space } = core.ledger;
   const row = roles.find(role);
   for (const name in limits) {
     const limit = limits[name] ?? 0;
     const guarantee = guarantees[name] ?? 0;
     if (guarantee > limit)
-      return `the guarantee of ${name} is above its limit: ${inUnits(name, guarantee)} > ${inUnits(name, limit)}`;
+      return `the guarantee of ${name} is above its limit: guarantee ${name} ${inUnits(name, guarantee)} of role ${role} is above its limit ${name} ${inUnits(name, limit)}`;
     if (row === undefined || event.force === true) continue;
-    const consumed = quota.consumed.data[row * space.stride + space.positionOf(name)] as number;
-    if (consumed > limit)
-      return `the limit of ${name} is below what ${role} consumes: ${inUnits(name, limit)} < ${inUnits(name, consumed)}`;
+    const used = inUse(core, row, space.positionOf(name));
+    if (used > limit)
+      return `limit ${name} ${inUnits(name, limit)} of role ${role} is below use: it consumes ${name} ${inUnits(name, used)}`;
   }
   return undefined;
+}
+
+/** What a role and those below it have reserved, used or not, and use unreserved: consumption without offers. */
+function inUse(core: Core, role: number, k: number): number {
+  const { quota, agents, holdings, pools, clients, space } = core.ledger;
+  let sum = quota.consumed.data[role * space.stride + k] as number;
+  for (const agent of agents.rows())
+    for (let row = agents.firstHolding[agent] as number; row !== NONE; ) {
+      const pool = holdings.pool[row] as number;
+      const counts = pools.owner[pool] === NONE && pools.kind[pool] !== PoolKind.revocable;
+      if (counts && isWithin(core, clients.role[holdings.client[row] as number] as number, role))
+        sum -= holdings.offered.data[row * space.stride + k] as number;
+      row = holdings.next[row] as number;
+    }
+  return sum;
 }
 
 /** Offers of the role and its sub-roles are taken back until it is within its limits. */
@@ -97,7 +113,9 @@ function rescindOverLimit(core: Core, role: number): readonly OfferRef[] {
       if ((quota.consumed.data[at] as number) > (quota.limit.data[at] as number)) return true;
     return false;
   };
-  return rescindWhile(core, isOver, (client) => isWithin(core, client, role));
+  return rescindWhile(core, isOver, (client) =>
+    isWithin(core, core.ledger.clients.role[client] as number, role),
+  );
 }
 
 /** Offers of roles that have no guarantee themselves are taken back until the new guarantee could be met. */
@@ -142,9 +160,9 @@ function rescindWhile(
   return rescinds;
 }
 
-function isWithin(core: Core, client: number, role: number): boolean {
-  const { clients, roles } = core.ledger;
-  for (let row = clients.role[client] as number; row !== NONE; row = roles.parent[row] as number)
+function isWithin(core: Core, below: number, role: number): boolean {
+  const { roles } = core.ledger;
+  for (let row = below; row !== NONE; row = roles.parent[row] as number)
     if (row === role) return true;
   return false;
 }

@@ -86,7 +86,11 @@ interface AgentFields {
   readonly ports?: PortRanges;
   readonly reserved?: readonly ReservedPart[];
   readonly revocable?: Resources;
+  /** Disks that are offered whole or not at all (Mesos's MOUNT and BLOCK), beside `total`. */
+  readonly volumes?: readonly VolumePart[];
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Names of attributes that are scalars, ranges or sets: they pass every equality and pattern. */
+  readonly notText?: readonly string[];
   readonly capabilities?: readonly string[];
   readonly region?: string;
   readonly zone?: string;
@@ -240,7 +244,7 @@ export interface EngineOptions {
   readonly agentOrder: 'random' | 'bestFit';
   /** A filter lives at least this long, and until a run has seen it. */
   readonly allocationIntervalMs: number;
-  /** Agents of another region are for REGION_AWARE frameworks only; absent: no agent is remote. */
+  /** Agents of another region are for REGION_AWARE frameworks only; an agent without a region is never remote. */
   readonly region?: string;
   /** A framework with an offer older than this, unanswered, gets no new ones; absent: never. */
   readonly hoardAfterMs?: number;
@@ -335,6 +339,8 @@ export interface AllocatorEngine {
   conditions(): readonly LedgerCondition[];
   /** Figures under Mesos's metric names, in Mesos's units (cpus, MB). */
   metrics(): Readonly<Record<string, number>>;
+  /** The order a run with this seed would start with: roles, or the frameworks of one role. */
+  order(role: RolePath | undefined, seed: number): readonly string[];
   /** What a framework holds on an agent in a role, offered and used. */
   held(holder: Holder): { readonly offered: Parts; readonly used: Parts };
   /** Recomputes every derived figure; a sentence per difference, none when the ledger is exact. */
