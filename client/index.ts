@@ -1,5 +1,7 @@
 /** The public face of `mezzo/client`: a scheduler of the Mesos v1 HTTP API, for Mezzo and for any Mesos master. */
+export { type Codec, jsonCodec } from './src/codec.ts';
 export { createFileIdStore, type FrameworkIdStore } from './src/idStore.ts';
+export { protobufCodec } from './src/protobufCodec.ts';
 export { fits, rangesOf, reserved, scalar, scalarOf, take } from './src/resources.ts';
 export {
   SchedulerClient,

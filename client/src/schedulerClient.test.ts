@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { resources } from '../../operator/src/model/resources.ts';
 import { ApiHarness, until } from '../../test/support/apiHarness.ts';
+import { jsonCodec } from './codec.ts';
 import { createMemoryIdStore, type FrameworkIdStore } from './idStore.ts';
+import { protobufCodec } from './protobufCodec.ts';
 import { take } from './resources.ts';
 import { SchedulerClient, type SchedulerClientOptions } from './schedulerClient.ts';
 import type { SchedulerError } from './schedulerError.ts';
@@ -105,22 +107,28 @@ const SUBSCRIBED = {
 const STREAM = { 'content-type': 'application/json', 'mesos-stream-id': 's' };
 
 describe('a framework on the real API', () => {
-  test('launches a task, hears of it in order and acknowledges each update', async () => {
-    const api = await harness();
-    const probe = new Probe(api.url);
-    await probe.launch('t1');
-    await until('the Pod', () => api.world.pods().length === 1);
-    api.world.run('t1');
-    await until('RUNNING', () => probe.states('t1').includes('TASK_RUNNING'));
-    api.world.exit('t1', 0);
-    await until('FINISHED', () => probe.states('t1').includes('TASK_FINISHED'));
-    expect(probe.states('t1')).toEqual(['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED']);
-    // The finalizer holds the Pod until the last update is acknowledged.
-    await until('the last acknowledgement', () =>
-      api.world.pods().every((pod) => (pod.metadata.finalizers ?? []).length === 0),
-    );
-    expect(probe.faults).toEqual([]);
-  });
+  test.each([
+    ['JSON', jsonCodec],
+    ['protobuf', protobufCodec],
+  ])(
+    'launches a task, hears of it in order and acknowledges each update, in %s',
+    async (_name, codec) => {
+      const api = await harness();
+      const probe = new Probe(api.url, { codec });
+      await probe.launch('t1');
+      await until('the Pod', () => api.world.pods().length === 1);
+      api.world.run('t1');
+      await until('RUNNING', () => probe.states('t1').includes('TASK_RUNNING'));
+      api.world.exit('t1', 0);
+      await until('FINISHED', () => probe.states('t1').includes('TASK_FINISHED'));
+      expect(probe.states('t1')).toEqual(['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED']);
+      // The finalizer holds the Pod until the last update is acknowledged.
+      await until('the last acknowledgement', () =>
+        api.world.pods().every((pod) => (pod.metadata.finalizers ?? []).length === 0),
+      );
+      expect(probe.faults).toEqual([]);
+    },
+  );
 
   test('does not acknowledge an update whose handler failed', async () => {
     const api = await harness();

@@ -55,7 +55,7 @@ export interface SchedulerClientOptions {
   /** Tasks the framework believes to run: asked about after each subscription until all are answered. */
   readonly knownTasks?: () => Iterable<TaskRef>;
   readonly suppressedRoles?: readonly string[];
-  /** Default: JSON. */
+  /** Default: `jsonCodec`. */
   readonly codec?: Codec;
   readonly clock?: ClientClock;
   /** In [0, 1); for jitter. */

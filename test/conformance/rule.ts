@@ -28,6 +28,17 @@ export interface Rule {
 
 export const sectionOf = (rule: Pick<Rule, 'id'>): string => rule.id.split('/')[0] ?? '';
 
+/** A master that came up a moment ago may stay silent about what it does not know yet: the question is put four times. */
+export async function askAgain<T>(question: () => Promise<T>): Promise<T> {
+  for (let turn = 0; ; turn += 1) {
+    try {
+      return await question();
+    } catch (error) {
+      if (turn === 3) throw error;
+    }
+  }
+}
+
 export interface Settings {
   readonly target: Target;
   /** The role of plain frameworks, and two more for those with several. */

@@ -1,5 +1,5 @@
 import { expectEqual } from '../mismatch.ts';
-import type { Rule } from '../rule.ts';
+import { askAgain, type Rule } from '../rule.ts';
 import { uniqueId } from '../session.ts';
 
 /** §1.9: KILL, SHUTDOWN, MESSAGE, REQUEST, SUPPRESS, REVIVE. */
@@ -62,8 +62,10 @@ export const KILL_RULES: readonly Rule[] = [
     async run(c) {
       const session = await c.subscribe();
       const id = uniqueId('nobody');
-      await session.ok('KILL', { task_id: { value: id } });
-      const status = await session.update(id);
+      const status = await askAgain(async () => {
+        await session.ok('KILL', { task_id: { value: id } });
+        return await session.update(id, undefined, 8_000);
+      });
       expectEqual('state', status.state, 'TASK_LOST');
       expectEqual('uuid', status.uuid, undefined);
     },

@@ -1,5 +1,5 @@
-import { expectEqual, expectThat } from '../mismatch.ts';
-import type { Context, Rule } from '../rule.ts';
+import { expectEqual, expectThat, Mismatch } from '../mismatch.ts';
+import { askAgain, type Context, type Rule } from '../rule.ts';
 import {
   amountOf,
   type Offer,
@@ -268,8 +268,14 @@ export const OPERATION_RULES: readonly Rule[] = [
     async run(c) {
       const session = await c.subscribe();
       const id = uniqueId('op');
-      await session.ok('RECONCILE_OPERATIONS', { operations: [{ operation_id: { value: id } }] });
-      const status = await session.operation(id);
+      const status = await askAgain(async () => {
+        await session.ok('RECONCILE_OPERATIONS', { operations: [{ operation_id: { value: id } }] });
+        const answer = await session.operation(id, 8_000);
+        if (answer.state !== 'OPERATION_RECOVERING') return answer;
+        // A master that came up a moment ago.
+        await new Promise((resolve) => setTimeout(resolve, 5_000));
+        throw new Mismatch('state OPERATION_UNKNOWN', answer.state);
+      });
       expectEqual('state', status.state, 'OPERATION_UNKNOWN');
       expectEqual('uuid', status.uuid, undefined);
     },

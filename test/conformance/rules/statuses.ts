@@ -1,5 +1,5 @@
 import { expectEqual, expectThat } from '../mismatch.ts';
-import type { Context, Rule } from '../rule.ts';
+import { askAgain, type Context, type Rule } from '../rule.ts';
 import { type Session, type Status, task, uniqueId } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
 
@@ -18,17 +18,13 @@ async function starting(session: Session, more: Json = {}): Promise<Status> {
 
 const command = (value: string): Json => ({ command: { shell: true, value } });
 
-/** Asks about a task until there is an answer: the master may stay silent after it came up. */
-async function reconciled(session: Session, ask: Json): Promise<Status> {
+/** Asks about a task until there is an answer. */
+function reconciled(session: Session, ask: Json): Promise<Status> {
   const id = (ask['task_id'] as { value: string }).value;
-  for (let turn = 0; ; turn += 1) {
+  return askAgain(async () => {
     await session.ok('RECONCILE', { tasks: [ask] });
-    try {
-      return await session.update(id, undefined, 8_000);
-    } catch (error) {
-      if (turn === 3) throw error;
-    }
-  }
+    return await session.update(id, undefined, 8_000);
+  });
 }
 
 const partitionAware = (c: Context): Json =>
@@ -305,13 +301,15 @@ export const STATUS_RULES: readonly Rule[] = [
   },
   {
     id: '1.8/freed-at-the-end',
-    title: 'the resources of a task are offered again when it has ended',
+    title: 'the resources of a task and its framework are offered again when both have ended',
     offers: true,
     async run(c) {
       const session = await c.subscribe();
       const { id, offer } = await session.runOne('ending');
       await session.ok('KILL', { task_id: { value: id } });
       await session.update(id, 'TASK_KILLED', 60_000);
+      // Its own framework is offered them first, and lets them go.
+      await session.ok('TEARDOWN');
       const other = await c.subscribe();
       await other.offer(
         { cpus: 0.1 },
