@@ -1,0 +1,77 @@
+import { parseArgs } from 'node:util';
+import { runDecline, runRelease } from './decline.ts';
+import { runMulti } from './multi.ts';
+import { runQuota } from './quota.ts';
+import type { BenchResult } from './result.ts';
+
+const USAGE = `usage: npm run bench:allocator -- --recipe decline|quota|multi|suppress|release
+  --agents N --frameworks M [--roles R] [--json]
+
+  decline   every offer is declined for ever
+  suppress  as decline, with 99 % of the frameworks suppressed
+  quota     LargeAndSmallQuota: one framework per role, R roles (default: M)
+  multi     MultiFrameworkAllocations: sizes are the recipe's own
+  release   one agent's resources are freed at a time
+`;
+
+function main(): number {
+  const { values } = parseArgs({
+    args: process.argv.slice(2),
+    options: {
+      recipe: { type: 'string' },
+      agents: { type: 'string', default: '1000' },
+      frameworks: { type: 'string', default: '100' },
+      roles: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const agents = Number(values.agents);
+  const frameworks = Number(values.frameworks);
+  const roles = Number(values.roles ?? values.frameworks);
+  if (![agents, frameworks, roles].every((size) => Number.isSafeInteger(size) && size > 0)) {
+    process.stderr.write(`sizes must be whole numbers above 0\n${USAGE}`);
+    return 2;
+  }
+  const result = measure(values.recipe ?? '', agents, frameworks, roles);
+  if (result === undefined) {
+    process.stderr.write(`${USAGE}`);
+    return 2;
+  }
+  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : inWords(result));
+  return 0;
+}
+
+function measure(
+  recipe: string,
+  agents: number,
+  frameworks: number,
+  roles: number,
+): BenchResult | undefined {
+  switch (recipe) {
+    case 'decline':
+      return runDecline(recipe, { agents, frameworks, suppressed: 0 });
+    case 'suppress':
+      return runDecline(recipe, {
+        agents,
+        frameworks,
+        suppressed: Math.min(frameworks - 1, Math.floor(frameworks * 0.99)),
+      });
+    case 'quota':
+      return runQuota({ agents, roles });
+    case 'multi':
+      return runMulti();
+    case 'release':
+      return runRelease({ agents, frameworks });
+    default:
+      return undefined;
+  }
+}
+
+function inWords(result: BenchResult): string {
+  return Object.entries(result)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name.padEnd(16)} ${JSON.stringify(value)}\n`)
+    .join('');
+}
+
+process.exitCode = main();
