@@ -19,6 +19,8 @@ export class KillCauses {
     const { uid = '', generation, deletionTimestamp } = change.object.metadata;
     if (change.type === 'modified' && generation === change.previous?.metadata.generation) return;
     const { spec } = change.object as ServiceJobObject | AdhocJobObject;
+    // Nobody can know what a job wants that cannot be read: what it wanted before, it wants still.
+    if (typeof (spec.instances ?? 1) !== 'number') return;
     const isGone = change.type === 'deleted' || deletionTimestamp !== undefined;
     const wish: Wish = {
       fromMs: nowMs,

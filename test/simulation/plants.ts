@@ -190,6 +190,38 @@ export const PLANTS = {
         return { ...object, metadata };
       }),
   },
+  losesUnreadable: {
+    bug: 'an object that cannot be read is taken for one that is gone',
+    caughtBy: ['needless'],
+    wrap: (kube) => {
+      const isBad = (object: KubeObject): boolean =>
+        typeof (specOf(object) as { instances?: unknown }).instances === 'string';
+      return {
+        ...methodsOf(kube),
+        list: async <T extends KubeObject>(
+          ...[ref, options, signal]: Parameters<KubeApi['list']>
+        ): Promise<ListPage<T>> => {
+          const page = await kube.list<T>(ref, options, signal);
+          return { ...page, items: page.items.filter((item) => !isBad(item)) };
+        },
+        watch: <T extends KubeObject>(
+          ref: ResourceRef,
+          options: Parameters<KubeApi['watch']>[1],
+          onEvent: (event: WatchEvent<T>) => void,
+          signal: AbortSignal,
+        ) =>
+          kube.watch<T>(
+            ref,
+            options,
+            (event) => {
+              const isLost = event.kind !== 'bookmark' && isBad(event.object);
+              onEvent(isLost ? { ...event, kind: 'deleted' } : event);
+            },
+            signal,
+          ),
+      };
+    },
+  },
   restless: {
     bug: 'whenever a job is written, one of its running Pods is restarted',
     caughtBy: ['needless'],

@@ -222,7 +222,9 @@ export class Workload {
       () => this.#deletePod(),
       () => this.#replaceService(),
       () => this.#changeQuota(),
-      ...(only === 'everything' ? [() => this.#addAdhocIfFew()] : []),
+      ...(only === 'everything'
+        ? [() => this.#addAdhocIfFew(), () => this.#corruptJob(), () => this.#corruptQuota()]
+        : []),
     ];
     changes[rng.int(changes.length)]?.();
   }
@@ -230,10 +232,11 @@ export class Workload {
   #service(): ServiceJobObject | undefined {
     const { api, rng } = this.#options;
     const jobs = [...(api.all(SERVICE_JOBS) as Iterable<ServiceJobObject>)].filter(
-      ({ metadata }) =>
-        metadata.name !== CAPPED.job &&
-        metadata.name !== FILLER.job &&
-        metadata.deletionTimestamp === undefined,
+      (job) =>
+        job.metadata.name !== CAPPED.job &&
+        job.metadata.name !== FILLER.job &&
+        job.metadata.deletionTimestamp === undefined &&
+        !isCorrupt(job),
     );
     return jobs[rng.int(jobs.length)];
   }
@@ -268,7 +271,33 @@ export class Workload {
     const isTop = rng.next() < 0.5;
     const limits = { cpus: `${(isTop ? 4000 : 2000) + rng.int(3) * 500}m` };
     const name = isTop ? 'eng' : 'eng-web';
+    const quota = api.peek(QUOTAS, { name });
+    if (quota === undefined || isCorrupt(quota)) return;
     tolerant(() => api.patch(QUOTAS, { name }, 'merge', { spec: { limits } }, { by: USER }));
+  }
+
+  /** As after a change of the schema: what is stored cannot be read any more, for a while. */
+  #corruptJob(): void {
+    const job = this.#service();
+    if (job !== undefined) this.#corrupt(SERVICE_JOBS, job, { instances: 'many' });
+  }
+
+  #corruptQuota(): void {
+    const name = this.#options.rng.next() < 0.5 ? 'eng' : 'eng-web';
+    const quota = this.#options.api.peek(QUOTAS, { name });
+    if (quota !== undefined && !isCorrupt(quota)) this.#corrupt(QUOTAS, quota, { limits: 'few' });
+  }
+
+  #corrupt(ref: ResourceRef, object: KubeObject, wrong: object): void {
+    const { api, clock, rng, activeMs } = this.#options;
+    const { spec } = object as { spec?: object };
+    const { uid } = object.metadata;
+    const key = ref.namespaced ? keyOf(object) : { name: object.metadata.name };
+    api.corrupt(ref, key, { ...spec, ...wrong }, { by: USER });
+    const leftMs = activeMs - clock.monotonicMs();
+    clock.setTimer(Math.min(leftMs, 3000 + rng.int(30_000)), () => {
+      if (api.peek(ref, key)?.metadata.uid === uid) api.corrupt(ref, key, spec, { by: USER });
+    });
   }
 
   /** Deletes a job and makes another, sometimes of the same name. */
@@ -285,4 +314,10 @@ export class Workload {
   #addAdhocIfFew(): void {
     if ([...this.#options.api.all(ADHOC_JOBS)].length < 6) this.#addAdhoc();
   }
+}
+
+/** Written past the schema by `#corrupt`. */
+function isCorrupt(object: KubeObject): boolean {
+  const { spec } = object as { spec?: { instances?: unknown; limits?: unknown } };
+  return typeof spec?.instances === 'string' || typeof spec?.limits === 'string';
 }

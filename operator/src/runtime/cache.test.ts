@@ -211,6 +211,51 @@ describe('poison', () => {
   });
 });
 
+describe('an object that cannot be decoded', () => {
+  const decode = (raw: KubeObject): Thing => {
+    if ((raw as Thing).spec === 'poison') throw new Error('spec is bad');
+    return raw;
+  };
+  const key = { name: 'a', namespace: 'ns' };
+  const bad = (version: string, uid?: string): Thing =>
+    thing('a', version, { spec: 'poison', ...(uid === undefined ? {} : { uid }) });
+
+  test('is told of once per version, and known as unreadable until it is mended or gone', () => {
+    const heard: string[] = [];
+    const cache = setUp({
+      decode,
+      onUnreadable: ({ raw, message }) =>
+        heard.push(`${raw.metadata.name}@${raw.metadata.resourceVersion} ${message}`),
+    });
+    relist(cache, '5', [bad('1')]);
+    relist(cache, '6', [bad('1')]);
+    cache.applyWatch({ kind: 'modified', object: bad('7') });
+    expect(heard).toEqual(['a@1 spec is bad', 'a@7 spec is bad']);
+    expect(cache.isUnreadable(key)).toBe(true);
+    expect(cache.unreadable().map(({ message }) => message)).toEqual(['spec is bad']);
+    cache.applyWatch({ kind: 'modified', object: thing('a', '8') });
+    expect(cache.isUnreadable(key)).toBe(false);
+    cache.applyWatch({ kind: 'modified', object: bad('9') });
+    expect(cache.isUnreadable(key)).toBe(true);
+    cache.applyWatch({ kind: 'deleted', object: bad('10') });
+    expect(cache.isUnreadable(key)).toBe(false);
+  });
+
+  test('is stood in for only while no good version of it is held', () => {
+    const substitute = (raw: KubeObject): Thing => ({ ...raw, spec: 'closed' });
+    const cache = setUp({ decode, substitute });
+    relist(cache, '5', [bad('1')]);
+    expect(cache.get(key)?.spec).toBe('closed');
+    expect(cache.isUnreadable(key)).toBe(true);
+    cache.applyWatch({ kind: 'modified', object: thing('a', '6', { spec: 'good' }) });
+    cache.applyWatch({ kind: 'modified', object: bad('7') });
+    expect(cache.get(key)?.spec).toBe('good');
+    cache.applyWatch({ kind: 'added', object: bad('8', 'another') });
+    expect(cache.get(key)?.spec).toBe('closed');
+    expect(told).toEqual(['added a@1', 'modified a@6', 'deleted a@6 by list', 'added a@8']);
+  });
+});
+
 describe('readers', () => {
   test('indexes follow every change', () => {
     const cache = setUp({

@@ -22,9 +22,19 @@ export interface CacheOptions<T extends KubeObject> {
    * Must keep name, namespace, uid and resourceVersion.
    */
   readonly decode?: (raw: KubeObject) => T;
+  /** What to hold for an object that cannot be decoded while no good version of it is held; undefined: nothing. */
+  readonly substitute?: (raw: KubeObject, error: unknown) => T | undefined;
+  /** Called once for each version of an object that cannot be decoded. */
+  readonly onUnreadable?: (unreadable: Unreadable) => void;
   readonly indexers?: { readonly [name: string]: Indexer<T> };
   /** Which of our own writes belong here, when the watch is narrowed by a selector. Everything when absent. */
   readonly accepts?: (raw: KubeObject) => boolean;
+}
+
+/** An object that cannot be decoded, and why. */
+export interface Unreadable {
+  readonly raw: KubeObject;
+  readonly message: string;
 }
 
 export interface CacheStats {
@@ -54,6 +64,11 @@ export interface CacheReader<T> {
   /** All objects, in no promised order. The same array until something changes: what is made from it can be kept by it. */
   list(): readonly T[];
   byIndex(name: string, value: string): readonly T[];
+  /**
+   * True while the newest version of an object cannot be decoded: what `get` gives, if anything, is an older one or a
+   * substitute, and nothing may be concluded from its absence.
+   */
+  isUnreadable(key: ObjectKey): boolean;
   /** Calls `handler` for each object held now and for each change from now on; returns how to stop. */
   subscribe(handler: CacheHandler<T>): () => void;
 }
@@ -74,7 +89,7 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
   readonly #objects: ObjectIndex<T>;
   readonly #handlers = new Set<CacheHandler<T>>();
   readonly #tombstones = new Map<string, number>();
-  readonly #poisoned = new Map<string, string>();
+  readonly #poisoned = new Map<string, Unreadable>();
   readonly #untold: CacheEvent<T>[] = [];
   #telling = false;
   #listed: readonly T[] | undefined;
@@ -106,6 +121,14 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
 
   byIndex(name: string, value: string): readonly T[] {
     return this.#objects.byIndex(name, value);
+  }
+
+  isUnreadable(key: ObjectKey): boolean {
+    return this.#poisoned.has(cacheKey(key));
+  }
+
+  unreadable(): readonly Unreadable[] {
+    return [...this.#poisoned.values()];
   }
 
   subscribe(handler: CacheHandler<T>): () => void {
@@ -212,7 +235,7 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
     }
     // Another uid under the same name: the former object is gone, even if the new one cannot be decoded.
     if (held !== undefined && !sameUid) this.#remove(key, 'list');
-    const object = this.#decode(key, raw);
+    const object = this.#decode(key, raw, sameUid);
     if (object === undefined) return;
     this.#listed = undefined;
     this.#objects.set(key, object);
@@ -247,23 +270,27 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
     this.#tell({ kind: 'deleted', object, learntFrom });
   }
 
-  #decode(key: string, raw: KubeObject): T | undefined {
-    const { decode, log } = this.#options;
+  #decode(key: string, raw: KubeObject, isHeld: boolean): T | undefined {
+    const { decode, substitute, onUnreadable, log } = this.#options;
     try {
       const object = decode === undefined ? (raw as T) : decode(raw);
       this.#poisoned.delete(key);
       return object;
     } catch (error) {
       this.#poisonSkips += 1;
-      if (this.#poisoned.get(key) !== versionOf(raw))
+      const message = error instanceof Error ? error.message : String(error);
+      const former = this.#poisoned.get(key);
+      this.#poisoned.set(key, { raw, message });
+      if (former === undefined || versionOf(former.raw) !== versionOf(raw)) {
         log.warn('object skipped: it cannot be decoded', {
           kind: raw.kind,
           key,
           resourceVersion: versionOf(raw),
-          error: error instanceof Error ? error.message : String(error),
+          error: message,
         });
-      this.#poisoned.set(key, versionOf(raw));
-      return undefined;
+        onUnreadable?.({ raw, message });
+      }
+      return isHeld ? undefined : substitute?.(raw, error);
     }
   }
 

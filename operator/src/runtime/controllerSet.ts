@@ -187,8 +187,9 @@ function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSet
   });
 }
 
+/** What stands in for a Quota that cannot be read is obeyed; a status is not written from it. */
 function roleController({ world, kube, clock }: ControllerSetOptions, input: () => ViewInput) {
-  return createRoleController({
+  const controller = createRoleController({
     world,
     kube,
     clock,
@@ -198,6 +199,12 @@ function roleController({ world, kube, clock }: ControllerSetOptions, input: () 
       sumOf(agentViews(input()).map((agent) => agent.capacity)),
     ),
   });
+  const reconcile = async (key: string): Promise<WorkResult> => {
+    const [kind, name = ''] = key.split('/');
+    if (kind === 'Quota' && world.quotas.isUnreadable({ name })) return { kind: 'awaitChange' };
+    return await controller.reconcile(key);
+  };
+  return { reconcile };
 }
 
 /** What counts against quotas when nobody takes the offers that stand. */

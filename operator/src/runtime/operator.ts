@@ -13,6 +13,7 @@ import type { Metrics } from '../ports/metrics.ts';
 import type { Rng } from '../ports/rng.ts';
 import { PODS } from '../schema/kubeKinds.ts';
 import { GROUP, VERSION } from '../schema/mezzoKinds.ts';
+import type { Unreadable } from './cache.ts';
 import {
   CONTROLLER_NAMES,
   type ControllerName,
@@ -106,6 +107,7 @@ class OperatorProcess implements Operator {
       log,
       metrics: options.metrics,
       silentLimitMs: config.watchSilentMs,
+      onUnreadable: (unreadable) => this.#acting && this.#tellUnreadable(unreadable),
       onHistoryWentBackwards: (kind) => this.#quarantine(kind),
     });
     this.#election = new LeaderElection({
@@ -209,6 +211,7 @@ class OperatorProcess implements Operator {
       trigger: () => this.#controllers.scheduling.trigger(),
       refused: (reason) => this.#options.metrics.nodeRefusal(reason),
     });
+    for (const unreadable of this.#watches.unreadable()) this.#tellUnreadable(unreadable);
     for (const queue of this.#queues.values()) queue.start();
     this.#controllers.scheduling.start();
     this.#controllers.audit.start();
@@ -336,6 +339,11 @@ class OperatorProcess implements Operator {
       action: reason,
       note,
     });
+  }
+
+  #tellUnreadable({ raw, message }: Unreadable): void {
+    const note = `this version of Mezzo cannot read the object and leaves it and what it runs alone: ${message}; mend that field, or install the CRDs and the operator of one version`;
+    this.#record(raw, 'Warning', 'Unreadable', note);
   }
 
   #staleWatches(): readonly string[] {

@@ -9,8 +9,9 @@ import type { Rng } from '../ports/rng.ts';
 import { NODES, PODS } from '../schema/kubeKinds.ts';
 import type { Node, Pod } from '../schema/kubeObjects.ts';
 import * as kinds from '../schema/mezzoKinds.ts';
-import { Cache } from './cache.ts';
+import { Cache, type Unreadable } from './cache.ts';
 import { toOperatorError } from './errors.ts';
+import { readObject, substituteFor } from './readObject.ts';
 import { Reflector } from './reflector.ts';
 
 export interface WatchesOptions {
@@ -20,7 +21,9 @@ export interface WatchesOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  readonly metrics: Pick<Metrics, 'watchRestart'>;
+  readonly metrics: Pick<Metrics, 'watchRestart' | 'poisonObject'>;
+  /** A version of an object cannot be read; it is kept from everybody. */
+  readonly onUnreadable: (unreadable: Unreadable) => void;
   /** The server's history went backwards (a restored backup): nothing may be killed on this view alone. */
   readonly onHistoryWentBackwards: (kind: string) => void;
 }
@@ -96,6 +99,11 @@ export class Watches {
     this.#caches.get(keyOf(ref))?.cache.observe(object);
   }
 
+  /** Everything that cannot be read now. */
+  unreadable(): readonly Unreadable[] {
+    return [...this.#caches.values()].flatMap(({ cache }) => cache.unreadable());
+  }
+
   hasSynced(): boolean {
     return (
       this.#reflectors.length > 0 && this.#reflectors.every((one) => one.reflector.hasSynced())
@@ -111,7 +119,20 @@ export class Watches {
     indexers?: ConstructorParameters<typeof Cache<T>>[0]['indexers'],
   ): Cache<T> {
     const log = this.#options.log.child({ kind: ref.kind });
-    const cache = new Cache<T>({ log, ...(indexers === undefined ? {} : { indexers }) });
+    const cache = new Cache<T>({
+      log,
+      decode: readObject(ref) as (raw: KubeObject) => T,
+      substitute: substituteFor(ref) as (raw: KubeObject, error: unknown) => T | undefined,
+      onUnreadable: (unreadable) => {
+        this.#options.metrics.poisonObject(ref.kind);
+        // Items of a list do not name their kind.
+        this.#options.onUnreadable({
+          ...unreadable,
+          raw: { ...unreadable.raw, kind: ref.kind },
+        });
+      },
+      ...(indexers === undefined ? {} : { indexers }),
+    });
     this.#caches.set(keyOf(ref), { ref, cache: cache as unknown as Cache<KubeObject> });
     return cache;
   }

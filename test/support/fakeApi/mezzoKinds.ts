@@ -1,8 +1,8 @@
-import type { z } from 'zod';
 import type { KubeObject } from '../../../operator/src/ports/kubeApi.ts';
 import { applyDefaults } from '../../../operator/src/schema/generate/applyDefaults.ts';
 import { rootSchemaOf } from '../../../operator/src/schema/generate/customResourceDefinition.ts';
 import { KIND_TABLE, type KindEntry } from '../../../operator/src/schema/kindTable.ts';
+import { schemaFaultOf } from '../../../operator/src/schema/schemaFault.ts';
 import { frozenCopy, valueAt } from './json.ts';
 import { customKind, type KindOptions } from './kinds.ts';
 import type { FieldReader } from './selectors.ts';
@@ -12,7 +12,7 @@ export const MEZZO_KINDS: readonly KindOptions[] = (KIND_TABLE as readonly KindE
   (entry) =>
     customKind(entry.ref, {
       withDefaults: defaultsOf(entry),
-      validate: (object) => faultOf(entry, object),
+      validate: (object) => schemaFaultOf(entry, object)?.message,
       fieldSelectors: Object.fromEntries(entry.selectableFields.map(selectable)),
       ...(entry.scale !== undefined && {
         scale: {
@@ -23,8 +23,8 @@ export const MEZZO_KINDS: readonly KindOptions[] = (KIND_TABLE as readonly KindE
     }),
 );
 
-/** Parts of objects the schema accepted before: most writes change status or metadata and share the spec. */
-const accepted = new WeakSet<object>();
+/** Parts that hold their defaults already: most writes change status or metadata and share the spec. */
+const filled = new WeakSet<object>();
 
 /**
  * Defaults of the CRD. A real server adds those of status when it reads; here they are stored at once, so that the
@@ -46,35 +46,16 @@ function fillerOf(entry: KindEntry, name: 'spec' | 'status'): Fill {
   const child = rootSchemaOf(entry).properties?.[name];
   const isPlain = !hasDefaults(child?.properties);
   return (part) => {
-    if (part !== undefined && (accepted.has(part) || isPlain)) return part;
+    if (part !== undefined && (filled.has(part) || isPlain)) return part;
     if (child === undefined) return part;
-    return frozenCopy(applyDefaults(child, part ?? child.default)) as object | undefined;
+    const whole = frozenCopy(applyDefaults(child, part ?? child.default)) as object | undefined;
+    if (whole !== undefined) filled.add(whole);
+    return whole;
   };
 }
 
 function hasDefaults(schema: unknown): boolean {
   return JSON.stringify(schema ?? {}).includes('"default":');
-}
-
-function faultOf({ schema }: KindEntry, object: KubeObject): string | undefined {
-  const { spec, status } = object as { spec?: object; status?: object };
-  const parts = (schema as z.ZodObject<{ spec: z.ZodType; status: z.ZodType }>).shape;
-  return faultOfPart('spec', parts.spec, spec) ?? faultOfPart('status', parts.status, status);
-}
-
-function faultOfPart(
-  name: string,
-  schema: z.ZodType,
-  part: object | undefined,
-): string | undefined {
-  if (part !== undefined && accepted.has(part)) return undefined;
-  const result = schema.safeParse(part);
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    return `${[name, ...(issue?.path ?? [])].join('.')}: ${issue?.message}`;
-  }
-  if (part !== undefined) accepted.add(part);
-  return undefined;
 }
 
 function lastName(path: string): string {

@@ -35,6 +35,8 @@ export function createAgentController(options: AgentControllerOptions): {
     async reconcile(name) {
       const node = options.world.nodes.get({ name });
       if (node === undefined) return { kind: 'awaitChange' };
+      // Held is only what stands in for it, and a status written from that would lose what the node's agent reports.
+      if (options.world.agents.isUnreadable({ name })) return await lookAtNodeOnly(options, node);
       const agent = options.world.agents.get({ name }) ?? (await ensureAgent(options.kube, node));
       await publishRevocable(options, node, agent);
       await loseTasks(options, node);
@@ -47,6 +49,11 @@ export function createAgentController(options: AgentControllerOptions): {
       return { kind: 'requeueAfter', delayMs: REFRESH_MS };
     },
   };
+}
+
+async function lookAtNodeOnly(options: AgentControllerOptions, node: Node): Promise<WorkResult> {
+  await loseTasks(options, node);
+  return { kind: 'requeueAfter', delayMs: REFRESH_MS };
 }
 
 async function loseTasks(options: AgentControllerOptions, node: Node): Promise<void> {

@@ -53,6 +53,11 @@ export function createJobController<T extends JobObject>(
   return {
     async reconcile(key) {
       const [namespace = '', name = ''] = key.split('/');
+      if (options.cache.isUnreadable({ namespace, name })) {
+        // It is not gone: its Pods go on, and nothing is started or stopped until it can be read.
+        options.jobs.setDemand(jobKeyOf(options.kind, namespace, name), []);
+        return { kind: 'awaitChange' };
+      }
       const object = options.cache.get({ namespace, name });
       const former = strangers(
         options,
