@@ -71,12 +71,12 @@ export function removeAgent(core: Core, event: Event<'removeAgent'>): Applied {
 export function whitelist(core: Core, event: Event<'whitelist'>): Applied {
   const { agents } = core.ledger;
   const listed = event.agents === undefined ? undefined : new Set<AgentId>(event.agents);
+  core.defaultListed = listed;
   for (const agent of agents.rows()) {
     const info = agents.info[agent] as AgentInfo;
     info.listed = listed?.has(agents.ids[agent] as AgentId) ?? true;
     finish(core, agent);
   }
-  core.defaultListed = listed;
   if (core.isMezzo) core.dueAll();
   return DONE;
 }
@@ -86,10 +86,16 @@ export function setUnavailability(core: Core, event: Event<'setUnavailability'>)
   const agent = agents.find(event.agent);
   if (agent === undefined) return refused(`there is no agent ${event.agent}`);
   const info = agents.info[agent] as AgentInfo;
+  const before = info.unavailability;
   info.unavailability = event.unavailability;
   for (const framework of frameworks.values()) framework.inverse.delete(agent);
   core.due(agent);
-  return DONE;
+  const isSame =
+    before?.startMs === event.unavailability?.startMs &&
+    before?.durationMs === event.unavailability?.durationMs;
+  // Offers tell of the window, so those made without it are made anew.
+  const stale = core.isMezzo && !isSame ? core.offeredClients(agent) : [];
+  return { kind: 'ok', rescinds: stale.map((client) => core.rescind(agent, client)) };
 }
 
 function fieldsFault(event: Fields): string | undefined {

@@ -37,6 +37,7 @@ export class Ledger {
   #minimumMask = new Int32Array(16);
   readonly #maybeClosed: number[] = [];
   readonly #scratch: VectorColumn;
+  readonly #counted: VectorColumn;
 
   constructor(options: EngineOptions) {
     this.options = options;
@@ -51,6 +52,7 @@ export class Ledger {
     this.filters = new FilterTable(this.space, this.agents, this.pools, this.clients);
     this.headroom = this.space.column();
     this.#scratch = this.space.column();
+    this.#counted = this.space.column();
     this.quota.open(ROOT);
   }
 
@@ -263,22 +265,27 @@ export class Ledger {
     const counts = agents.open[agent] === 1 || this.options.mode === 'mesos';
     const counted = agents.counted.data;
     const headroom = this.headroom.data;
-    const base = agent * stride;
-    agents.overdrawn[agent] = 0;
-    for (let k = 0; k < stride; k++) {
-      let amount = 0;
-      for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
-        const free = pools.free.data[pool * stride + k] as number;
-        const kind = pools.kind[pool];
-        if (free < 0 && kind !== PoolKind.revocable) agents.overdrawn[agent] = 1;
-        if (counts && pools.owner[pool] === NONE && kind !== PoolKind.revocable) {
-          const left = free - (pools.held.data[pool * stride + k] as number);
-          if (left > 0) amount += left;
+    const amount = this.#counted.data;
+    const free = pools.free.data;
+    const held = pools.held.data;
+    let isOverdrawn = false;
+    for (let k = 0; k < stride; k++) amount[k] = 0;
+    for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
+      if (pools.kind[pool] !== PoolKind.revocable) {
+        const isOpen = counts && pools.owner[pool] === NONE;
+        for (let k = 0, at = pool * stride; k < stride; k++, at++) {
+          const left = free[at] as number;
+          if (left < 0) isOverdrawn = true;
+          const open = left - (held[at] as number);
+          if (isOpen && open > 0) amount[k] = (amount[k] as number) + open;
         }
-        pool = pools.next[pool] as number;
       }
-      headroom[k] = (headroom[k] as number) + amount - (counted[base + k] as number);
-      counted[base + k] = amount;
+      pool = pools.next[pool] as number;
+    }
+    agents.overdrawn[agent] = isOverdrawn ? 1 : 0;
+    for (let k = 0, at = agent * stride; k < stride; k++, at++) {
+      headroom[k] = (headroom[k] as number) + (amount[k] as number) - (counted[at] as number);
+      counted[at] = amount[k] as number;
     }
   }
 
@@ -309,7 +316,10 @@ export class Ledger {
     for (const role of this.#maybeClosed) {
       for (let k = 0; k < stride; k++) left[k] = this.quota.limitLeft(role, k);
       const mask = this.minimums.satisfiedMask(left, 0) & (this.#minimumMask[role] as number);
-      this.roles.setClosed(role, mask === 0);
+      const own = this.options.mode === 'mesos' ? (this.roles.leaf[role] as number) : NONE;
+      // Mesos binds a role by its limit, not its sub-roles: only its own clients are closed.
+      if (own !== NONE) this.roles.setClosed(role, false);
+      this.roles.setClosed(own === NONE ? role : own, mask === 0);
     }
     this.#maybeClosed.length = 0;
   }
