@@ -184,6 +184,24 @@ describe('retries', () => {
     expect(plan.demand).toEqual([]);
     expect(plan.status).toMatchObject({ failures: 2, failed: '1', result: 'Failed' });
   });
+  test('failures are counted over all instances, those of Pods that are gone included', () => {
+    const change = { maxRetries: 5 };
+    const finishedAfter = (instance: number, failures: number): TaskShape => ({
+      ...done(instance),
+      generation: failures,
+      annotations: { [ANNOTATION.failures]: String(failures) },
+    });
+    const first = decideAdhocJob(facts([finishedAfter(0, 3), runs(1)], { change }));
+    expect(first.status).toMatchObject({ failures: 3, settledFailures: 3, finished: '0' });
+    const again = decideAdhocJob(
+      facts([finishedAfter(0, 3), failed(1, 0)], { change, status: first.status }),
+    );
+    expect(again.status).toMatchObject({ failures: 4, settledFailures: 3 });
+    const later = decideAdhocJob(facts([failed(1, 1)], { change, status: again.status }));
+    expect(later.status).toMatchObject({ failures: 5, settledFailures: 3 });
+    const over = decideAdhocJob(facts([finishedAfter(1, 2)], { change, status: later.status }));
+    expect(over.status).toMatchObject({ failures: 5, settledFailures: 5, result: 'Succeeded' });
+  });
   test('failures that are not seen any more are not forgotten', () => {
     const status: Status = { failures: 4 };
     expect(decideAdhocJob(facts([runs(0), runs(1)], { status })).status.failures).toBe(4);

@@ -93,7 +93,7 @@ function statusOf(
     counts: made.counts,
     finished: made.finished,
     failed: made.failed,
-    failures: Math.max(facts.status.failures ?? 0, failuresOf(facts)),
+    ...failuresOf(facts, made),
     ...(hasStarted && kept.startedAt === undefined ? { startedAt: nowIso } : {}),
     ...(made.result === undefined
       ? {}
@@ -105,14 +105,36 @@ function statusOf(
   };
 }
 
-/** Failed runs seen, over all instances: each Pod carries the count of its predecessors. */
-function failuresOf(facts: AdhocJobFacts): number {
+/**
+ * Failed runs over all instances. Each Pod carries the count of its predecessors; those of an instance that has ended are
+ * added up in the write that records its end, for after that its Pods may vanish.
+ */
+function failuresOf(
+  { tasks, status }: AdhocJobFacts,
+  ended: { readonly finished: string; readonly failed: string },
+): Pick<Status, 'failures' | 'settledFailures'> {
+  const before = endedInstances({ finished: status.finished ?? '', failed: status.failed ?? '' });
+  const after = endedInstances(ended);
   const most = new Map<number, number>();
-  for (const task of facts.tasks) {
+  for (const task of tasks) {
+    if (before.has(task.instance)) continue;
     const failures = task.failures + (task.state.state === 'FAILED' ? 1 : 0);
     most.set(task.instance, Math.max(most.get(task.instance) ?? 0, failures));
   }
-  return [...most.values()].reduce((total, one) => total + one, 0);
+  let settled = status.settledFailures ?? 0;
+  let open = 0;
+  for (const [instance, failures] of most) {
+    if (after.has(instance)) settled += failures;
+    else open += failures;
+  }
+  return { failures: Math.max(status.failures ?? 0, settled + open), settledFailures: settled };
+}
+
+function endedInstances(ranges: {
+  readonly finished: string;
+  readonly failed: string;
+}): ReadonlySet<number> {
+  return new Set([...decodeIndexRanges(ranges.finished), ...decodeIndexRanges(ranges.failed)]);
 }
 
 function resultOf(counts: {

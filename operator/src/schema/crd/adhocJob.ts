@@ -78,6 +78,9 @@ export const AdhocJobStatus = StatusBase.extend({
   finished: text(65536, 'Instances that finished, as ranges: 0-3,5.').optional(),
   failed: text(65536, 'Instances that failed for good, as ranges.').optional(),
   failures: count('Failed attempts of all instances so far.').optional(),
+  settledFailures: count(
+    'Those of the failed attempts that belong to instances in finished or failed.',
+  ).optional(),
   startedAt: time('When the first instance started.').optional(),
   finishedAt: time('When the job ended.').optional(),
   result: z.enum(['Succeeded', 'Failed']).optional().describe('How the job ended.'),
