@@ -1,3 +1,4 @@
+import type { OperationResult } from '../../operator/src/controllers/reservation/frameworkReservations.ts';
 import type {
   AcceptOutcome,
   FrameworkCallbacks,
@@ -6,6 +7,9 @@ import type {
   LaunchRequest,
   LaunchVerdict,
   Offer,
+  OfferOperation,
+  OperationVerdict,
+  PerformOutcome,
   Scheduling,
 } from '../../operator/src/controllers/scheduling/types.ts';
 import {
@@ -47,6 +51,13 @@ export interface HandOffer {
  */
 export class HandScheduling implements Scheduling {
   readonly log: string[] = [];
+  /** Operations on reservations so far, in their order. */
+  readonly reservations: {
+    readonly framework: FrameworkId;
+    readonly operation: Exclude<OfferOperation, { readonly kind: 'launch' }>;
+  }[] = [];
+  /** Set: operations on reservations are refused with it. */
+  refuseReservations: string | undefined;
   auto: HandOffer | undefined;
   /** The next launch fails with this instead of making a Pod. */
   failNext: LaunchFailure | undefined;
@@ -177,11 +188,22 @@ export class HandScheduling implements Scheduling {
     const launches = operations.flatMap((one) => (one.kind === 'launch' ? [one.launch] : []));
     const outcome = this.accept(framework, offers, launches, refuseMs);
     if (outcome.kind === 'invalidOffers') return outcome;
-    const { launches: verdicts, ...accepted } = outcome;
-    const reserved = operations.flatMap((one) =>
-      one.kind === 'launch' ? [] : [{ kind: 'reserving' as const, operation: one.operation }],
-    );
-    return { ...accepted, verdicts: [...verdicts, ...reserved] };
+    const { launches: judged, ...accepted } = outcome;
+    const waiting = [...judged];
+    const verdicts = operations.flatMap((one): readonly OperationVerdict[] => {
+      if (one.kind === 'launch') return waiting.splice(0, 1);
+      const { operation } = one;
+      this.reservations.push({ framework, operation: one });
+      return this.refuseReservations === undefined
+        ? [{ kind: 'reserving', operation }]
+        : [{ kind: 'operationRefused', operation, message: this.refuseReservations }];
+    });
+    return { ...accepted, verdicts };
+  }
+
+  /** Ends an operation on reservations as its writer would. */
+  settle(framework: FrameworkId, operation: string, result: OperationResult): void {
+    this.#members.get(framework)?.callbacks.onOperation?.(operation, result);
   }
 
   answerInverseOffers(

@@ -16,6 +16,7 @@ import {
   type PreemptionController,
 } from '../controllers/preemption/preemptionController.ts';
 import { holdsOf } from '../controllers/preemption/records.ts';
+import { createFrameworkReservations } from '../controllers/reservation/frameworkReservations.ts';
 import {
   createReservationController,
   type ReservationController,
@@ -94,7 +95,7 @@ const MIN_ALLOCATABLE = [resources({ cpus: 10 }), resources({ mem: 32 * 2 ** 20 
 
 /** Builds the controllers. They know each other only through the functions passed here. */
 export function createControllerSet(options: ControllerSetOptions): ControllerSet {
-  const { world, kube, clock, log, metrics, recorder, config } = options;
+  const { world, kube, clock, log, recorder, config } = options;
   const launcher = createLauncher({
     ...options,
     observe: options.observePod,
@@ -105,16 +106,13 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     reservation?: ReservationController;
     maintenance?: MaintenanceController;
   } = {};
+  const frameworkReservations = createFrameworkReservations(options);
   const holds = () => [...holdsOf(world), ...(late.preemption?.transientHolds() ?? [])];
   const scheduling = createScheduling({
-    world,
+    ...options,
     launcher,
-    clock,
-    log,
-    metrics,
-    epoch: options.epoch,
-    mayAct: options.mayAct,
     holds,
+    frameworkReservations,
     reservations: () => late.reservation?.reserved() ?? new Map(),
     inMaintenance: () => late.maintenance?.inMaintenance() ?? new Set(),
     unavailable: () => late.maintenance?.unavailable() ?? new Map(),
@@ -145,6 +143,7 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     kube,
     clock,
     ledger: () => snapshot().ledger,
+    current: () => frameworkReservations.current(),
   });
   const maintenance = createMaintenanceController({ world, kube, clock, recorder });
   Object.assign(late, { preemption, reservation, maintenance });

@@ -25,6 +25,8 @@ export interface ReservationOptions {
   readonly kube: KubeApi;
   readonly clock: Clock;
   readonly ledger: () => Ledger;
+  /** The objects, with those that frameworks are making now. */
+  readonly current: () => ReadonlyMap<string, ReservationObject>;
 }
 
 export interface ReservationController {
@@ -44,11 +46,16 @@ const MOST_MISSING = 1_000;
 /** Binds Reservation objects to agents and keeps the binding in their status, where it survives a restart. */
 export function createReservationController(options: ReservationOptions): ReservationController {
   const { world } = options;
-  let known: { readonly of: readonly ReservationObject[]; readonly map: ReservedMap } | undefined;
+  let known:
+    | {
+        readonly of: ReadonlyMap<string, ReservationObject>;
+        readonly map: ReadonlyMap<string, readonly AgentReservation[]>;
+      }
+    | undefined;
   return {
     reserved() {
-      const of = world.reservations.list();
-      if (known?.of !== of) known = { of, map: reservedByAgent(of) };
+      const of = options.current();
+      if (known?.of !== of) known = { of, map: reservedByAgent([...of.values()]) };
       return known.map;
     },
     async reconcile(name) {
@@ -67,8 +74,6 @@ export function createReservationController(options: ReservationOptions): Reserv
     },
   };
 }
-
-type ReservedMap = ReadonlyMap<string, readonly AgentReservation[]>;
 
 function bindingsNow(options: ReservationOptions, ledger: Ledger): ReadonlyMap<string, Binding> {
   return bindReservations({

@@ -11,6 +11,7 @@ import { QUOTAS, type QuotaObject } from '../../schema/mezzoKinds.ts';
 import type { InverseOffer } from '../../state/inverseOfferBook.ts';
 import type { Unavailability } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
+import { createFrameworkReservations } from '../reservation/frameworkReservations.ts';
 import type { Launch, Launcher, LaunchResult } from '../task/launcher.ts';
 import type { BackOff } from './hoarders.ts';
 import { createScheduling, type SchedulingLoop } from './scheduling.ts';
@@ -104,6 +105,13 @@ beforeEach(() => {
     epoch: () => 3,
     mayAct: () => mayAct,
     holds: () => holds,
+    frameworkReservations: createFrameworkReservations({
+      world: all.world,
+      kube: all.kube,
+      clock,
+      log: silentLog,
+      signal: new AbortController().signal,
+    }),
     reservations: () => reservations,
     inMaintenance: () => maintained,
     unavailable: () => away,

@@ -6,8 +6,8 @@ import type {
   AllocationPlan,
   AllocatorSnapshot,
 } from '../../allocator/types.ts';
-import type { AgentId, FrameworkId, OfferId, RolePath } from '../../model/ids.ts';
-import { fits, isEmpty, type Resources, subtract, sumOf } from '../../model/resources.ts';
+import type { FrameworkId, OfferId, RolePath } from '../../model/ids.ts';
+import { isEmpty, type Resources } from '../../model/resources.ts';
 import type { CancelTimer, Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Metrics } from '../../ports/metrics.ts';
@@ -24,6 +24,7 @@ import {
   type Unavailability,
 } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
+import type { FrameworkReservations } from '../reservation/frameworkReservations.ts';
 import type { Launcher } from '../task/launcher.ts';
 import type { World } from '../world.ts';
 import { decideRescinds } from './decideRescinds.ts';
@@ -31,15 +32,16 @@ import { type BackOff, Hoarders } from './hoarders.ts';
 import { InverseOffers } from './inverseOffers.ts';
 import { Members } from './members.ts';
 import { OfferFilters } from './offerFilters.ts';
-import { placedPod } from './placedPod.ts';
+import { Operations } from './operations.ts';
 import { type GatheredSnapshot, gatherSnapshot } from './snapshot.ts';
 import type {
   AcceptOutcome,
   FrameworkCallbacks,
   FrameworkRegistration,
   LaunchRequest,
-  LaunchVerdict,
   Offer,
+  OfferOperation,
+  PerformOutcome,
   Scheduling,
 } from './types.ts';
 
@@ -54,6 +56,8 @@ export interface SchedulingOptions {
   readonly mayAct: () => boolean;
   readonly holds: () => readonly CapacityHold[];
   readonly reservations: () => ReadonlyMap<string, readonly AgentReservation[]>;
+  /** Carries out what frameworks do to reservations. */
+  readonly frameworkReservations: FrameworkReservations;
   readonly inMaintenance: () => ReadonlySet<string>;
   /** Agents that will be away, or are, by a maintenance window. */
   readonly unavailable: () => ReadonlyMap<string, Unavailability>;
@@ -97,6 +101,7 @@ class AllocationLoop implements SchedulingLoop {
   readonly #filters = new OfferFilters();
   readonly #hoarders: Hoarders;
   readonly #inverse: InverseOffers;
+  readonly #operations: Operations;
   /** Made when the first cycle runs: only then is the epoch known. */
   #book: OfferBook | undefined;
   #counts: readonly AllocationCount[] = [];
@@ -113,7 +118,9 @@ class AllocationLoop implements SchedulingLoop {
     this.#options = options;
     const { clock, epoch, offerTimeoutMs: timeoutMs } = options;
     this.#hoarders = new Hoarders(timeoutMs);
-    this.#inverse = new InverseOffers({ clock, epoch, timeoutMs, members: this.#members });
+    const members = this.#members;
+    this.#inverse = new InverseOffers({ clock, epoch, timeoutMs, members });
+    this.#operations = new Operations({ ...options, members, onDone: () => this.trigger() });
   }
 
   start(): void {
@@ -178,9 +185,26 @@ class AllocationLoop implements SchedulingLoop {
     launches: readonly LaunchRequest[],
     refuseMs: number,
   ): AcceptOutcome {
+    const operations = launches.map((launch) => ({ kind: 'launch' as const, launch }));
+    const outcome = this.perform(framework, ids, operations, refuseMs);
+    if (outcome.kind === 'invalidOffers') return outcome;
+    const { verdicts, ...accepted } = outcome;
+    return {
+      ...accepted,
+      launches: verdicts.flatMap((one) =>
+        one.kind === 'launching' || one.kind === 'refused' ? [one] : [],
+      ),
+    };
+  }
+
+  perform(
+    framework: FrameworkId,
+    ids: readonly OfferId[],
+    operations: readonly OfferOperation[],
+    refuseMs: number,
+  ): PerformOutcome {
     this.trigger();
-    const { refused } = this.#look({ kind: 'accept', framework, ids });
-    const [fault] = refused;
+    const [fault] = this.#look({ kind: 'accept', framework, ids }).refused;
     if (fault !== undefined || ids.length === 0) {
       // Offers that are still valid go back without a filter. Source: Mesos `Master::accept`.
       this.#answer({ kind: 'decline', framework, ids }, 'declined');
@@ -188,14 +212,10 @@ class AllocationLoop implements SchedulingLoop {
     }
     const offers = this.#answer({ kind: 'accept', framework, ids }, 'accepted');
     const first = offers[0] as OutstandingOffer;
-    const pool = {
-      resources: sumOf(offers.map((one) => one.resources)),
-      revocable: sumOf(offers.map((one) => one.revocable)),
-      reserved: sumOf(offers.map((one) => one.reserved)),
-    };
-    const verdicts = launches.map((launch) => this.#launch(framework, first.agent, pool, launch));
-    this.#refuse(first, pool.resources, pool.revocable, refuseMs);
-    return { kind: 'accepted', agent: first.agent, role: first.role, launches: verdicts };
+    const { agent, role } = first;
+    const { verdicts, left } = this.#operations.carryOut(framework, offers, operations);
+    this.#refuse(first, left.resources, left.revocable, refuseMs);
+    return { kind: 'accepted', agent, role, verdicts };
   }
 
   answerInverseOffers(
@@ -375,33 +395,6 @@ class AllocationLoop implements SchedulingLoop {
       this.#members.callbacks(offer.framework)?.onRescind(offer.id);
     }
     return ended;
-  }
-
-  #launch(
-    framework: FrameworkId,
-    agent: AgentId,
-    pool: { resources: Resources; revocable: Resources; reserved: Resources },
-    launch: LaunchRequest,
-  ): LaunchVerdict {
-    if (!fits(launch.resources, pool.resources) || !fits(launch.revocable, pool.revocable)) {
-      const message = `task ${launch.task} asks for more than is left of the accepted offers on ${agent}`;
-      return { kind: 'refused', task: launch.task, reason: 'NotEnoughOffered', message };
-    }
-    const placed = placedPod(launch, agent, pool.reserved);
-    pool.resources = subtract(pool.resources, launch.resources);
-    pool.revocable = subtract(pool.revocable, launch.revocable);
-    pool.reserved = subtract(pool.reserved, placed.reserved);
-    this.#options.launcher.launch(
-      { task: launch.task, pod: placed.pod, impersonate: launch.impersonate },
-      (result) => {
-        this.#options.metrics.launch(result.kind);
-        const callbacks = this.#members.callbacks(framework);
-        if (result.kind === 'failed') callbacks?.onLaunchFailed(launch.task, result.failure);
-        if (result.kind === 'created') callbacks?.onLaunched?.(launch.task);
-        this.trigger();
-      },
-    );
-    return { kind: 'launching', task: launch.task, agent };
   }
 
   /** Remembers what a framework does not want, so that it is offered to others first. */

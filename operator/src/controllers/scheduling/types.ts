@@ -5,6 +5,9 @@ import type { Pod } from '../../schema/kubeObjects.ts';
 import type { InverseOffer } from '../../state/inverseOfferBook.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 
+import type { OperationResult } from '../reservation/frameworkReservations.ts';
+import type { ReservationOperation } from '../reservation/planOperation.ts';
+
 /**
  * The seam between the allocation cycle and the frameworks it serves: Mezzo's own job scheduler and
  * every external framework meet the same interface.
@@ -33,6 +36,8 @@ export interface FrameworkCallbacks {
   /** An agent on which the framework holds something will be away; the answer is recorded and binds nobody. */
   onInverseOffers?(offers: readonly InverseOffer[]): void;
   onRescindInverseOffer?(offer: OfferId): void;
+  /** How an operation on reservations ended; when it is finished the reservation is durable. */
+  onOperation?(operation: string, result: OperationResult): void;
   /** The Pod of an accepted launch exists; it is in the cache unless it is gone again. */
   onLaunched?(task: TaskId): void;
   /** The Pod of an accepted launch could not be made; nothing runs and its resources are free again. */
@@ -69,6 +74,31 @@ export type LaunchVerdict =
       readonly message: string;
     };
 
+/** What a framework does with accepted offers; carried out in its order. */
+export type OfferOperation =
+  | { readonly kind: 'launch'; readonly launch: LaunchRequest }
+  | ReservationOperation;
+
+export type OperationVerdict =
+  | LaunchVerdict
+  /** The change is being written; `onOperation` tells how that ended. */
+  | { readonly kind: 'reserving'; readonly operation: string }
+  | {
+      readonly kind: 'operationRefused';
+      readonly operation: string;
+      readonly message: string;
+    };
+
+export type PerformOutcome =
+  | {
+      readonly kind: 'accepted';
+      readonly agent: AgentId;
+      readonly role: RolePath;
+      /** One per operation, in the same order. */
+      readonly verdicts: readonly OperationVerdict[];
+    }
+  | { readonly kind: 'invalidOffers'; readonly message: string };
+
 export type AcceptOutcome =
   | {
       readonly kind: 'accepted';
@@ -98,6 +128,13 @@ export interface Scheduling {
     launches: readonly LaunchRequest[],
     refuseMs: number,
   ): AcceptOutcome;
+  /** As `accept`, with operations on reservations among the launches. */
+  perform(
+    framework: FrameworkId,
+    offers: readonly OfferId[],
+    operations: readonly OfferOperation[],
+    refuseMs: number,
+  ): PerformOutcome;
   outstanding(framework: FrameworkId): readonly Offer[];
   /** Unknown ids are ignored. The framework is not asked about the same agent again for `refuseMs`. */
   answerInverseOffers(

@@ -98,11 +98,12 @@ const byteRules: readonly CelRule[] = (['mem', 'disk'] as const).map((name) => (
   message: `${name} must be at least 1Mi; it counts bytes, so write 512Mi, not 512m`,
 }));
 
+const somethingToRunOn: CelRule = {
+  rule: "'cpus' in self || 'mem' in self",
+  message: 'must name cpus or mem, as in {cpus: 500m, mem: 256Mi}',
+};
+
 const positiveRules: readonly CelRule[] = [
-  {
-    rule: "'cpus' in self || 'mem' in self",
-    message: 'must name cpus or mem, as in {cpus: 500m, mem: 256Mi}',
-  },
   {
     rule: "self.all(k, !isQuantity(string(self[k])) || quantity(string(self[k])).isGreaterThan(quantity('0')))",
     message: 'amounts must be greater than zero; leave a resource out to ask for none of it',
@@ -126,6 +127,10 @@ const requested = (limits: AmountLimits, extra: readonly CelRule[], description:
 
 /** Amounts that one task or one reservation takes on one agent: all above zero. */
 export const agentAmounts = (description: string) =>
+  requested(ON_ONE_AGENT, [somethingToRunOn, ...positiveRules], description);
+
+/** Amounts kept on one agent: of disk or devices alone, too. */
+export const reservedAmounts = (description: string) =>
   requested(ON_ONE_AGENT, positiveRules, description);
 
 /** Amounts of a whole role; zero is meaningful there: "none of it". */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agentAmounts, ResourceAmounts } from './amounts.ts';
+import { ResourceAmounts, reservedAmounts } from './amounts.ts';
 import { bornUnobserved, StatusBase } from './common.ts';
 import {
   count,
@@ -30,7 +30,7 @@ export const ReservationSpec = z
         ],
       }),
     ),
-    resources: agentAmounts('What is reserved on each agent.'),
+    resources: reservedAmounts('What is reserved on each agent.'),
     agent: objectName('The agent to reserve on.').optional(),
     selector: labels(16, 'Attributes the agents to reserve on must have.').optional(),
     count: z

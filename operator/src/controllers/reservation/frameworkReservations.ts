@@ -1,0 +1,201 @@
+import type { Resources } from '../../model/resources.ts';
+import { isEmpty } from '../../model/resources.ts';
+import { type Clock, sleep } from '../../ports/clock.ts';
+import { isKubeError, type KubeApi, type KubeErrorCode } from '../../ports/kubeApi.ts';
+import type { Logger } from '../../ports/logger.ts';
+import { RESERVATIONS, type ReservationObject } from '../../schema/mezzoKinds.ts';
+import { formatResources } from '../../schema/quantity.ts';
+import type { World } from '../world.ts';
+import { isUnchanged, type OperationPlan, type ReservationChange } from './planOperation.ts';
+
+export interface FrameworkReservationsOptions {
+  readonly world: Pick<World, 'reservations'>;
+  readonly kube: KubeApi;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export type OperationResult =
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/**
+ * Writes what frameworks do to reservations. What is being made counts from the moment it was accepted: otherwise its
+ * resources would be offered to somebody else before the object is bound.
+ */
+export interface FrameworkReservations {
+  /** Reservations by name as they will be: those of the cache and those on their way. */
+  current(): ReadonlyMap<string, ReservationObject>;
+  /** Carries a plan out; `done` is called once, later. */
+  apply(
+    plan: Extract<OperationPlan, { kind: 'planned' }>,
+    done: (result: OperationResult) => void,
+  ): void;
+}
+
+/** A write whose outcome is unknown is asked after so often. */
+const ATTEMPTS = 6;
+const PAUSE_MS = 1_000;
+
+export function createFrameworkReservations(
+  options: FrameworkReservationsOptions,
+): FrameworkReservations {
+  return new Writer(options);
+}
+
+class Writer implements FrameworkReservations {
+  readonly #options: FrameworkReservationsOptions;
+  readonly #making = new Map<string, { readonly object: ReservationObject; written: boolean }>();
+  #last: Promise<void> = Promise.resolve();
+  #known:
+    | {
+        readonly of: readonly ReservationObject[];
+        readonly all: ReadonlyMap<string, ReservationObject>;
+      }
+    | undefined;
+
+  constructor(options: FrameworkReservationsOptions) {
+    this.#options = options;
+  }
+
+  current(): ReadonlyMap<string, ReservationObject> {
+    const list = this.#options.world.reservations.list();
+    const isQuiet = this.#making.size === 0;
+    if (isQuiet && this.#known?.of === list) return this.#known.all;
+    const all = this.#gather(list);
+    this.#known = isQuiet ? { of: list, all } : undefined;
+    return all;
+  }
+
+  #gather(list: readonly ReservationObject[]): ReadonlyMap<string, ReservationObject> {
+    const all = new Map(list.map((one) => [one.metadata.name, one]));
+    for (const [name, { object, written }] of this.#making) {
+      const seen = all.get(name);
+      // Bound, judged otherwise, or deleted by somebody: the server's word counts now.
+      if (seen?.status?.conditions !== undefined || (seen === undefined && written))
+        this.#making.delete(name);
+      else all.set(name, seen === undefined ? object : { ...seen, status: object.status });
+    }
+    return all;
+  }
+
+  apply(
+    plan: Extract<OperationPlan, { kind: 'planned' }>,
+    done: (result: OperationResult) => void,
+  ): void {
+    for (const object of plan.creates)
+      this.#making.set(object.metadata.name, { object: asBound(object), written: false });
+    this.#last = this.#after(this.#last, plan, done);
+  }
+
+  /** One after the other: an operation may build on the one before. */
+  async #after(
+    former: Promise<void>,
+    plan: Extract<OperationPlan, { kind: 'planned' }>,
+    done: (result: OperationResult) => void,
+  ): Promise<void> {
+    await former;
+    const result = await this.#carryOut(plan);
+    if (!this.#options.signal.aborted) done(result);
+  }
+
+  async #carryOut(plan: Extract<OperationPlan, { kind: 'planned' }>): Promise<OperationResult> {
+    try {
+      for (const object of plan.creates) await this.#create(object);
+      for (const change of plan.changes) await this.#change(change);
+      return { kind: 'finished' };
+    } catch (error) {
+      for (const object of plan.creates) this.#making.delete(object.metadata.name);
+      const message = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn('reservation of a framework could not be written', { error });
+      return { kind: 'failed', message };
+    }
+  }
+
+  async #create(object: ReservationObject): Promise<void> {
+    await this.#insist(['alreadyExists'], () =>
+      this.#options.kube.create(RESERVATIONS, object, { signal: this.#options.signal }),
+    );
+    const making = this.#making.get(object.metadata.name);
+    if (making !== undefined) making.written = true;
+  }
+
+  async #change({ object, from, left }: ReservationChange): Promise<void> {
+    const { name } = object.metadata;
+    if (isEmpty(left)) {
+      await this.#delete(name, from);
+      return;
+    }
+    await this.#insist([], async () => {
+      const now = await this.#read(name);
+      if (isUnchanged(now, left)) return;
+      this.#mustBe(now, from);
+      await this.#options.kube.update<ReservationObject>(
+        RESERVATIONS,
+        { ...now, spec: { ...now.spec, resources: formatResources(left) } },
+        { signal: this.#options.signal },
+      );
+    });
+  }
+
+  async #delete(name: string, from: Resources): Promise<void> {
+    const { kube, signal } = this.#options;
+    await this.#insist(['notFound'], async () => {
+      const now = await this.#read(name);
+      this.#mustBe(now, from);
+      const { uid = '', resourceVersion = '' } = now.metadata;
+      await kube.delete(RESERVATIONS, { name }, { uid, resourceVersion, signal });
+    });
+  }
+
+  async #read(name: string): Promise<ReservationObject> {
+    const { kube, signal } = this.#options;
+    return await kube.get<ReservationObject>(RESERVATIONS, { name }, signal);
+  }
+
+  #mustBe(now: ReservationObject, from: Resources): void {
+    if (!isUnchanged(now, from))
+      throw new Error(
+        `reservation ${now.metadata.name} was changed meanwhile; take a new offer and try again`,
+      );
+  }
+
+  /** Tries until it is done, done already, or refused for good. */
+  async #insist(
+    doneAlready: readonly KubeErrorCode[],
+    attempt: () => Promise<unknown>,
+  ): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (isKubeError(error, ...doneAlready) && doneAlready.length > 0) return;
+        const passes = isKubeError(
+          error,
+          'conflict',
+          'unavailable',
+          'unknownOutcome',
+          'tooManyRequests',
+        );
+        if (!passes || tries === ATTEMPTS) throw error;
+        await sleep(this.#options.clock, PAUSE_MS, this.#options.signal);
+      }
+    }
+  }
+}
+
+/** As it will look once the controller has bound it. */
+function asBound(object: ReservationObject): ReservationObject {
+  const { agent, resources } = object.spec;
+  return {
+    ...object,
+    status: {
+      agents: agent === undefined ? [] : [agent],
+      resources: Object.fromEntries(
+        Object.entries(resources).map(([name, amount]) => [name, String(amount)]),
+      ),
+    },
+  };
+}
