@@ -1,5 +1,5 @@
 import { stderr, stdout } from 'node:process';
-import { runScenarioFile } from './scenarios/runScenario.ts';
+import { runFiles } from './scenarios/runScenario.ts';
 
 /** `npm run scenario -- FILE…`: replays scenario files into the allocator; exit code 0 only if all hold. */
 function main(files: readonly string[]): number {
@@ -9,15 +9,7 @@ function main(files: readonly string[]): number {
     );
     return 2;
   }
-  let failed = 0;
-  for (const file of files) {
-    const failures = runScenarioFile(file);
-    if (failures.length > 0) failed++;
-    for (const { step, expected, got } of failures)
-      stdout.write(`${file}: ${step}: expected ${expected}, got ${got}\n`);
-  }
-  stdout.write(`${files.length - failed} passed, ${failed} failed\n`);
-  return failed === 0 ? 0 : 1;
+  return runFiles(files, (line) => stdout.write(`${line}\n`)) ? 0 : 1;
 }
 
 process.exitCode = main(process.argv.slice(2));

@@ -1,19 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
-import type { AgentReservation, PlannedOffer } from '../../operator/src/allocator/types.ts';
-import {
-  add,
-  isEmpty,
-  type Resources,
-  resources,
-  subtract,
-} from '../../operator/src/model/resources.ts';
-import { describeAmounts, toModel } from './amounts.ts';
-import { type Expectation, type ExpectedAllocation, parseScenario } from './format.ts';
-import { StepRefused } from './records.ts';
-import { Simulator } from './simulator.ts';
+import type { FrameworkCapability } from '../../operator/src/allocator/engine/types.ts';
+import { ScenarioCluster } from './cluster.ts';
+import { NotAScenario, type ParsedScenario, parseScenario } from './format.ts';
+import { judgeStep } from './judge.ts';
 
-/** One expectation that did not hold. */
+/** One step that did not do what was expected. */
 export interface Failure {
   /** `step 3 (recover)`. */
   readonly step: string;
@@ -21,96 +13,95 @@ export interface Failure {
   readonly got: string;
 }
 
+/** Runs files one after the other; prints a line per step that fails, then the sum. True when all passed. */
+export function runFiles(files: readonly string[], print: (line: string) => void): boolean {
+  let failed = 0;
+  for (const file of files) {
+    const failures = runScenarioFile(file);
+    if (failures.length > 0) failed++;
+    for (const { step, expected, got } of failures)
+      print(`${file}: ${step}: expected ${expected}, got ${got}`);
+  }
+  print(`${files.length - failed} passed, ${failed} failed`);
+  return failed === 0;
+}
+
 /** Runs one file; empty means everything held. A file that cannot be read or understood is one failure. */
 export function runScenarioFile(path: string): readonly Failure[] {
   try {
     return runScenario(load(readFileSync(path, 'utf8')));
   } catch (error) {
-    const got = error instanceof Error ? error.message : String(error);
-    return [{ step: 'file', expected: 'a scenario', got }];
+    return [{ step: 'file', expected: 'a readable YAML file', got: textOf(error) }];
   }
 }
 
-/** Runs a parsed YAML document through the simulator, up to its end even when a step fails. */
+/** Runs a parsed YAML document through the allocator, up to its end even when a step fails. */
 export function runScenario(document: unknown): readonly Failure[] {
-  const scenario = parseScenario(document);
-  const simulator = new Simulator(scenario.options);
-  const failures: Failure[] = [];
-  let allocated: readonly PlannedOffer[] = [];
-  let checks = 0;
-  for (const [index, { action, expectation }] of scenario.steps.entries()) {
-    const step = `step ${index + 1}${action === undefined ? '' : ` (${action.name})`}`;
-    let refusal: string | undefined;
-    try {
-      if (action !== undefined) allocated = simulator.perform(action);
-    } catch (error) {
-      if (!(error instanceof StepRefused)) throw error;
-      allocated = [];
-      refusal = error.message;
-    }
-    checks += Object.keys(expectation).length;
-    const failure = judgeStep(expectation, allocated, refusal);
-    if (failure !== undefined) failures.push({ step, ...failure });
+  let scenario: ParsedScenario;
+  try {
+    scenario = parseScenario(document);
+  } catch (error) {
+    if (!(error instanceof NotAScenario)) throw error;
+    return [{ step: error.where, expected: 'a scenario', got: error.message }];
   }
-  if (checks === 0)
-    failures.push({ step: 'file', expected: 'at least one expectation', got: 'none' });
+  if (scenario.steps.every((step) => Object.keys(step.expectation).length === 0))
+    return [{ step: 'file', expected: 'at least one expectation', got: 'none' }];
+  return runSteps(scenario);
+}
+
+function runSteps(scenario: ParsedScenario): readonly Failure[] {
+  const cluster = new ScenarioCluster(scenario.options, defaultCapabilities(scenario));
+  const failures: Failure[] = [];
+  for (const { where, action, expectation } of scenario.steps) {
+    try {
+      const verdicts = judgeStep(expectation, cluster.perform(action), cluster.engine);
+      if (verdicts.length > 0)
+        failures.push({
+          step: where,
+          expected: verdicts.map((one) => one.expected).join('; and '),
+          got: verdicts.map((one) => one.got).join('; and '),
+        });
+    } catch (error) {
+      failures.push({ step: where, expected: 'the step to be carried out', got: textOf(error) });
+      break;
+    }
+  }
   return failures;
 }
 
-function judgeStep(
-  expectation: Expectation,
-  allocated: readonly PlannedOffer[],
-  refusal: string | undefined,
-): Omit<Failure, 'step'> | undefined {
-  const wanted = expectation.expectError;
-  if (refusal !== undefined || wanted !== undefined) {
-    if (refusal !== undefined && wanted !== undefined && refusal.includes(wanted)) return undefined;
-    const expected = wanted === undefined ? 'no refusal' : `a refusal that says "${wanted}"`;
-    return { expected, got: refusal ?? 'no refusal' };
-  }
-  const got = sortedLines(allocated.map(lineOfOffer));
-  const sets = [
-    ...(expectation.expect === undefined ? [] : [expectation.expect]),
-    ...(expectation.expectOneOf ?? []),
-  ].map((set) => sortedLines(set.map(lineOfExpected)));
-  if (sets.length === 0 || sets.includes(got)) return undefined;
-  return { expected: sets.join(' or '), got };
-}
+/** Off unless listed: what an ordinary framework does not ask for. */
+const LISTED_ONLY: ReadonlySet<string> = new Set<FrameworkCapability>([
+  'REVOCABLE_RESOURCES',
+  'GPU_RESOURCES',
+]);
+const ALL_CAPABILITIES: readonly FrameworkCapability[] = [
+  'REVOCABLE_RESOURCES',
+  'GPU_RESOURCES',
+  'SHARED_RESOURCES',
+  'MULTI_ROLE',
+  'RESERVATION_REFINEMENT',
+  'REGION_AWARE',
+];
 
-function sortedLines(lines: readonly string[]): string {
-  return lines.length === 0 ? 'none' : lines.toSorted().join('; ');
-}
-
-function lineOfOffer(offer: PlannedOffer): string {
-  const unreserved = subtract(offer.resources, offer.reserved);
-  return line(offer, unreserved, offer.reservedBy, offer.revocable);
-}
-
-function lineOfExpected(expected: ExpectedAllocation): string {
-  return line(
-    expected,
-    resources(toModel(expected.resources)),
-    (expected.reserved ?? []).map((one) => ({ role: one.role, resources: toModel(one.resources) })),
-    resources(toModel(expected.revocable)),
+/**
+ * What a framework can do that lists no capabilities: all but those the scenario is about.
+ * It is about revocable resources and GPUs wherever they appear, and about a further one as soon as any framework lists
+ * it; MULTI_ROLE is never taken away.
+ */
+function defaultCapabilities(scenario: ParsedScenario): readonly FrameworkCapability[] {
+  const listed = new Set(
+    scenario.steps.flatMap(({ action }) =>
+      action?.name === 'addFramework' || action?.name === 'updateFramework'
+        ? (action.fields.capabilities ?? [])
+        : [],
+    ),
+  );
+  return ALL_CAPABILITIES.filter(
+    (one) => one === 'MULTI_ROLE' || (!LISTED_ONLY.has(one) && !listed.has(one)),
   );
 }
 
-function line(
-  who: { readonly framework: string; readonly role: string; readonly agent: string },
-  unreserved: Resources,
-  reserved: readonly { readonly role: string; readonly resources: AgentReservation['resources'] }[],
-  revocable: Resources,
-): string {
-  const byRole = new Map<string, Resources>();
-  for (const one of reserved) byRole.set(one.role, add(byRole.get(one.role) ?? {}, one.resources));
-  const parts = [
-    describeAmounts(unreserved),
-    ...[...byRole]
-      .filter(([, amounts]) => !isEmpty(amounts))
-      .map(([role, amounts]) => `reserved to ${role}: ${describeAmounts(amounts)}`)
-      .toSorted(),
-    isEmpty(revocable) ? '' : `revocable: ${describeAmounts(revocable)}`,
-  ];
-  const amounts = parts.filter((part) => part !== '').join(', ');
-  return `${who.framework} as ${who.role} on ${who.agent} {${amounts}}`;
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s*\n\s*/g, ' ');
 }

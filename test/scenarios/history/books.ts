@@ -1,0 +1,262 @@
+import type {
+  AllocatorEvent,
+  EngineOffer,
+  OfferRef,
+  Parts,
+  ReservedPart,
+} from '../../../operator/src/allocator/engine/types.ts';
+
+/** Amounts by sort and name: `u:cpus` unreserved, `s:a>a/b:cpus` reserved, `r:cpus` revocable. */
+export type Flat = ReadonlyMap<string, number>;
+
+export interface Holding extends OfferRef {
+  readonly offered: Map<string, number>;
+  readonly used: Map<string, number>;
+}
+
+interface AgentBook {
+  readonly total: Map<string, number>;
+}
+
+interface FrameworkBook {
+  roles: readonly string[];
+  readonly suppressed: Set<string>;
+  active: boolean;
+}
+
+interface QuotaBook {
+  readonly guarantees: Readonly<Record<string, number>>;
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+export function flatten(parts: Parts): Map<string, number> {
+  const flat = new Map<string, number>();
+  const put = (prefix: string, amounts: Readonly<Record<string, number>> | undefined): void => {
+    for (const [name, amount] of Object.entries(amounts ?? {}))
+      if (amount !== 0)
+        flat.set(`${prefix}:${name}`, (flat.get(`${prefix}:${name}`) ?? 0) + amount);
+  };
+  put('u', parts.resources);
+  put('r', parts.revocable);
+  for (const one of parts.reserved ?? []) put(`s:${one.stack.join('>')}`, one.resources);
+  return flat;
+}
+
+/** The other way round; keys of no amount are left out. */
+export function partsOfFlat(flat: Flat): Parts {
+  const resources: Record<string, number> = {};
+  const revocable: Record<string, number> = {};
+  const reserved = new Map<string, Record<string, number>>();
+  for (const [key, amount] of flat) {
+    if (amount <= 0) continue;
+    const [sort, ...rest] = key.split(':');
+    const name = rest.at(-1) ?? '';
+    if (sort === 'u') resources[name] = amount;
+    else if (sort === 'r') revocable[name] = amount;
+    else {
+      const stack = rest[0] ?? '';
+      reserved.set(stack, { ...reserved.get(stack), [name]: amount });
+    }
+  }
+  return {
+    resources,
+    revocable,
+    reserved: [...reserved].map(
+      ([stack, amounts]) =>
+        ({ stack: stack.split('>'), resources: amounts }) as unknown as ReservedPart,
+    ),
+  };
+}
+
+export function addTo(into: Map<string, number>, flat: Flat, sign: 1 | -1): void {
+  for (const [key, amount] of flat) {
+    const sum = (into.get(key) ?? 0) + sign * amount;
+    if (sum === 0) into.delete(key);
+    else into.set(key, sum);
+  }
+}
+
+const isWithin = (path: string, role: string): boolean =>
+  path === role || path.startsWith(`${role}/`);
+
+/** A role and all above it, `a/b/c` first. */
+export function lineage(path: string): readonly string[] {
+  const parts = path.split('/');
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join('/'));
+}
+
+/**
+ * An account of its own of what the allocator was told and what it decided, kept as simply as possible, to judge its
+ * decisions by. Knows nothing of how the allocator works.
+ */
+export class Books {
+  readonly agents = new Map<string, AgentBook>();
+  readonly frameworks = new Map<string, FrameworkBook>();
+  readonly quotas = new Map<string, QuotaBook>();
+  readonly holdings = new Map<string, Holding>();
+
+  /** Enters an event that the allocator accepted. */
+  enter(event: AllocatorEvent): void {
+    switch (event.kind) {
+      case 'addAgent':
+      case 'updateAgent':
+      case 'removeAgent':
+        return this.#enterAgent(event);
+      case 'addFramework':
+      case 'removeFramework':
+      case 'activate':
+      case 'deactivate':
+        return this.#enterFramework(event);
+      case 'suppress':
+      case 'revive': {
+        const framework = this.frameworks.get(event.framework);
+        for (const role of event.roles ?? framework?.roles ?? [])
+          if (event.kind === 'suppress') framework?.suppressed.add(role);
+          else framework?.suppressed.delete(role);
+        return;
+      }
+      case 'setQuota':
+        this.quotas.set(event.role, event);
+        return;
+      case 'removeQuota':
+        this.quotas.delete(event.role);
+        return;
+      case 'recover':
+        return this.#recover(event, flatten(event.parts ?? {}));
+      case 'use':
+        return this.#use(event, flatten(event.parts ?? {}));
+      case 'reserve':
+        return this.#reserve(event);
+      default:
+        return;
+    }
+  }
+
+  #enterAgent(
+    event: Extract<AllocatorEvent, { kind: 'addAgent' | 'updateAgent' | 'removeAgent' }>,
+  ): void {
+    if (event.kind === 'removeAgent') {
+      this.agents.delete(event.id);
+      this.#dropHoldings((one) => one.agent === event.id);
+      return;
+    }
+    const total = this.agents.get(event.id)?.total ?? new Map<string, number>();
+    if (event.total !== undefined) replace(total, 'u:', flatten({ resources: event.total }));
+    if (event.revocable !== undefined)
+      replace(total, 'r:', flatten({ revocable: event.revocable }));
+    if (event.reserved !== undefined) replace(total, 's:', flatten({ reserved: event.reserved }));
+    this.agents.set(event.id, { total });
+  }
+
+  #enterFramework(
+    event: Extract<
+      AllocatorEvent,
+      { kind: 'addFramework' | 'removeFramework' | 'activate' | 'deactivate' }
+    >,
+  ): void {
+    if (event.kind === 'removeFramework') {
+      this.frameworks.delete(event.id);
+      this.#dropHoldings((one) => one.framework === event.id);
+    } else if (event.kind === 'addFramework')
+      this.frameworks.set(event.id, {
+        roles: event.roles ?? [],
+        suppressed: new Set(event.suppressed),
+        active: event.active ?? true,
+      });
+    else {
+      const framework = this.frameworks.get(event.id);
+      if (framework !== undefined) framework.active = event.kind === 'activate';
+    }
+  }
+
+  /** Offers taken back: everything offered and not used there. */
+  rescind(refs: readonly OfferRef[]): void {
+    for (const ref of refs) this.#holding(ref).offered.clear();
+  }
+
+  enterOffer(offer: EngineOffer): void {
+    addTo(this.#holding(offer).offered, flatten(offer), 1);
+  }
+
+  heldOn(agent: string): Flat {
+    const sum = new Map<string, number>();
+    for (const one of this.holdings.values())
+      if (one.agent === agent) {
+        addTo(sum, one.offered, 1);
+        addTo(sum, one.used, 1);
+      }
+    return sum;
+  }
+
+  freeOn(agent: string): Flat {
+    const free = new Map(this.agents.get(agent)?.total);
+    addTo(free, this.heldOn(agent), -1);
+    return free;
+  }
+
+  /** Reservations of the role's subtree, used or not, and what the subtree holds unreserved. */
+  consumed(role: string, name: string): number {
+    let sum = 0;
+    for (const { total } of this.agents.values())
+      for (const [key, amount] of total) {
+        const [sort, stack = '', of] = key.split(':');
+        const owner = stack.split('>').at(-1) ?? '';
+        if (sort === 's' && of === name && isWithin(owner, role)) sum += amount;
+      }
+    for (const one of this.holdings.values())
+      if (isWithin(one.role, role))
+        sum += (one.offered.get(`u:${name}`) ?? 0) + (one.used.get(`u:${name}`) ?? 0);
+    return sum;
+  }
+
+  #holding({ framework, role, agent }: OfferRef): Holding {
+    const key = `${framework} ${role} ${agent}`;
+    const known = this.holdings.get(key);
+    if (known !== undefined) return known;
+    const holding = { framework, role, agent, offered: new Map(), used: new Map() };
+    this.holdings.set(key, holding);
+    return holding;
+  }
+
+  #dropHoldings(isGone: (one: Holding) => boolean): void {
+    for (const [key, one] of this.holdings) if (isGone(one)) this.holdings.delete(key);
+  }
+
+  /** What is given back is taken from the offered part first. */
+  #recover(ref: OfferRef, flat: Flat): void {
+    const { offered, used } = this.#holding(ref);
+    for (const [key, amount] of flat) {
+      const fromOffered = Math.min(amount, offered.get(key) ?? 0);
+      addTo(offered, new Map([[key, fromOffered]]), -1);
+      addTo(used, new Map([[key, amount - fromOffered]]), -1);
+    }
+  }
+
+  #use(ref: OfferRef, flat: Flat): void {
+    const { offered, used } = this.#holding(ref);
+    addTo(offered, flat, -1);
+    addTo(used, flat, 1);
+  }
+
+  #reserve(event: Extract<AllocatorEvent, { kind: 'reserve' }>): void {
+    const reserved = flatten({ reserved: [{ stack: event.stack, resources: event.resources }] });
+    const unreserved = flatten({ resources: event.resources });
+    const total = this.agents.get(event.agent)?.total;
+    if (total === undefined) return;
+    addTo(total, unreserved, -1);
+    addTo(total, reserved, 1);
+    if (event.framework === undefined || event.role === undefined) return;
+    const { offered } = this.#holding({
+      framework: event.framework,
+      role: event.role,
+      agent: event.agent,
+    });
+    addTo(offered, unreserved, -1);
+    addTo(offered, reserved, 1);
+  }
+}
+
+function replace(total: Map<string, number>, prefix: string, by: Flat): void {
+  for (const key of total.keys()) if (key.startsWith(prefix)) total.delete(key);
+  addTo(total, by, 1);
+}
