@@ -56,6 +56,27 @@ describe('flags', () => {
     });
     expect(valueOf(['--insecure-loopback', '--http-host', '::1']).httpHost).toBe('::1');
   });
+  test('ports of agents are a range, and files are fetched only with an image that can', () => {
+    expect(valueOf([])).toMatchObject({
+      agentPorts: { begin: 20_000, end: 29_999 },
+      fetcherImage: undefined,
+      fetchMaxBytes: 2 ** 30,
+      fetchHosts: undefined,
+    });
+    const argv = ['--agent-ports', '5000-5001', '--fetch-max-mb', '2', '--fetch-hosts', 'a,b'];
+    expect(valueOf([...argv, '--fetcher-image', 'm:1'])).toMatchObject({
+      agentPorts: { begin: 5000, end: 5001 },
+      fetcherImage: 'm:1',
+      fetchMaxBytes: 2 ** 21,
+      fetchHosts: ['a', 'b'],
+    });
+    for (const range of ['1', '5-4', '0-9', '1-65536', 'a-b', ''])
+      expect(flags(['--agent-ports', range])).toMatchObject({
+        ok: false,
+        refusal: expect.stringContaining('--agent-ports must be a range'),
+      });
+    expect(flags(['--fetch-max-mb', '0'])).toMatchObject({ ok: false });
+  });
   test('--metrics-port 0 serves everything on one port', () => {
     expect(valueOf(['--metrics-port', '0']).metricsPort).toBe(0);
   });

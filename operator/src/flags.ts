@@ -12,6 +12,10 @@ export interface Flags {
   readonly anonymousPrincipal: string | undefined;
   readonly advertiseIp: string;
   readonly defaultTaskImage: string;
+  readonly fetcherImage: string | undefined;
+  readonly fetchMaxBytes: number;
+  readonly fetchHosts: readonly string[] | undefined;
+  readonly agentPorts: { readonly begin: number; readonly end: number };
   readonly frameworkNamespace: string;
   readonly impersonate: boolean;
   readonly agentServiceAccount: string | undefined;
@@ -34,6 +38,10 @@ const OPTIONS = {
   'anonymous-principal': { type: 'string' },
   'advertise-ip': { type: 'string' },
   'default-task-image': { type: 'string' },
+  'fetcher-image': { type: 'string' },
+  'fetch-max-mb': { type: 'string' },
+  'fetch-hosts': { type: 'string' },
+  'agent-ports': { type: 'string' },
   'framework-namespace': { type: 'string' },
   impersonate: { type: 'boolean' },
   'agent-service-account': { type: 'string' },
@@ -57,6 +65,10 @@ export const USAGE = `usage: operator [flags]           run the operator
   --leader-elect                taken for habit's sake: leaders are always elected
   --advertise-ip IP             address frameworks and standbys reach this process at (default $POD_IP or 127.0.0.1)
   --default-task-image IMAGE    image of framework tasks that name none
+  --fetcher-image IMAGE         Mezzo's own image: fetches the URIs of framework tasks (default: URIs are refused)
+  --fetch-max-mb N              most that the URIs of one task may bring (default 1024)
+  --fetch-hosts HOST,HOST       hosts URIs may be fetched from (default: any)
+  --agent-ports BEGIN-END       ports of every node that are offered to frameworks (default 20000-29999)
   --framework-namespace NAME    where frameworks without a namespace of their own run (default: default)
   --impersonate                 create framework Pods as the framework's principal
   --agent-service-account NAME  system:serviceaccount:NS:NAME of the node agents
@@ -90,12 +102,23 @@ export function parseFlags(
     offerTimeoutSeconds: numberOf(values['offer-timeout-seconds'], 60),
     retentionSeconds: numberOf(values['retention-seconds'], 120),
     lostAfterSeconds: numberOf(values['lost-after-seconds'], 300),
+    fetchMaxMb: numberOf(values['fetch-max-mb'], 1_024),
   };
   const fault = faultOf(values, numbers, environment);
   if (fault !== undefined) return refuse(fault);
+  const agentPorts = portRangeOf(values['agent-ports'] ?? '20000-29999');
+  if (agentPorts === undefined)
+    return refuse(
+      `--agent-ports must be a range such as 20000-29999, not ${JSON.stringify(values['agent-ports'])}`,
+    );
+  const { fetchMaxMb, ...plain } = numbers;
   const insecure = values['insecure-loopback'] === true;
   return ok({
-    ...numbers,
+    ...plain,
+    fetcherImage: values['fetcher-image'],
+    fetchMaxBytes: fetchMaxMb * 1_048_576,
+    fetchHosts: values['fetch-hosts']?.split(',').filter((host) => host !== ''),
+    agentPorts,
     kubeconfig: values.kubeconfig,
     httpHost: values['http-host'] ?? (insecure ? '127.0.0.1' : '0.0.0.0'),
     namespace: values.namespace ?? environment['POD_NAMESPACE'] ?? 'mezzo-system',
@@ -122,6 +145,12 @@ function parse(argv: readonly string[]) {
 const numberOf = (text: string | undefined, otherwise: number): number =>
   text === undefined ? otherwise : Number(/^[0-9]{1,9}$/.test(text) ? text : Number.NaN);
 
+function portRangeOf(text: string): Flags['agentPorts'] | undefined {
+  const match = /^([0-9]{1,5})-([0-9]{1,5})$/.exec(text);
+  const [begin, end] = [Number(match?.[1]), Number(match?.[2])];
+  return begin >= 1 && begin <= end && end <= 65_535 ? { begin, end } : undefined;
+}
+
 const RANGES = {
   'http-port': { field: 'httpPort', least: 1, most: 65_535 },
   'metrics-port': { field: 'metricsPort', least: 0, most: 65_535 },
@@ -129,6 +158,7 @@ const RANGES = {
   'offer-timeout-seconds': { field: 'offerTimeoutSeconds', least: 1, most: 86_400 },
   'retention-seconds': { field: 'retentionSeconds', least: 0, most: 86_400 },
   'lost-after-seconds': { field: 'lostAfterSeconds', least: 10, most: 86_400 },
+  'fetch-max-mb': { field: 'fetchMaxMb', least: 1, most: 1_048_576 },
 } as const;
 
 const LOG_LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];

@@ -9,6 +9,7 @@ import { createTokenReview } from './api/auth/tokenReview.ts';
 import type { Leadership, ProbeResult } from './api/context.ts';
 import { MASTER_CAPABILITIES, type MasterFacts } from './api/operatorApi/masterFacts.ts';
 import { startServer } from './api/server.ts';
+import type { FetcherConfig } from './controllers/framework/pod/podContext.ts';
 import type { FrameworkAuthorizer } from './controllers/framework/types.ts';
 import { type Flags, parseFlags } from './flags.ts';
 import type { Clock } from './ports/clock.ts';
@@ -112,6 +113,10 @@ function configOf(flags: Flags, identity: string): OperatorConfig {
       defaultNamespace: flags.frameworkNamespace,
       forbiddenNamespaces: [flags.namespace, 'kube-system', 'kube-public', 'kube-node-lease'],
       defaultImage: flags.defaultTaskImage,
+      ...(flags.fetcherImage === undefined
+        ? {}
+        : { fetcher: fetcherOf(flags.fetcherImage, flags) }),
+      agentPorts: flags.agentPorts,
       runAsUser: 65534,
       impersonate: flags.impersonate,
       advertised: { hostname: flags.advertiseIp, ip: flags.advertiseIp, port: flags.httpPort },
@@ -121,6 +126,12 @@ function configOf(flags: Flags, identity: string): OperatorConfig {
     },
   };
 }
+
+const fetcherOf = (image: string, { fetchMaxBytes, fetchHosts }: Flags): FetcherConfig => ({
+  image,
+  maxBytes: fetchMaxBytes,
+  ...(fetchHosts === undefined ? {} : { allowedHosts: fetchHosts }),
+});
 
 interface Served {
   readonly operator: Operator;

@@ -163,7 +163,7 @@ export class FrameworkHarness {
       world: {
         frameworks: this.#cache<FrameworkObject>(FRAMEWORKS),
         nodes: this.#cache<Node>(NODES),
-        pods: this.#cache<Pod>(PODS),
+        pods: this.#cache<Pod>(PODS, { node: (pod) => [pod.spec.nodeName ?? ''] }),
         roles: this.#cache<RoleObject>(ROLES),
       },
       authorizer: this.authorizer,
@@ -175,8 +175,11 @@ export class FrameworkHarness {
     });
   }
 
-  #cache<T extends KubeObject>(ref: ResourceRef): Cache<T> {
-    const cache = new Cache<T>({ log: silentLog });
+  #cache<T extends KubeObject>(
+    ref: ResourceRef,
+    indexers: { readonly [name: string]: (object: T) => readonly string[] } = {},
+  ): Cache<T> {
+    const cache = new Cache<T>({ log: silentLog, indexers });
     const options = { resourceVersion: '0', timeoutSeconds: 3_600 };
     this.#stopFeeds.push(this.api.watch(ref, options, (event) => cache.applyWatch(event)));
     return cache;

@@ -13,6 +13,8 @@ import {
   type RefusedTask,
   refusedByCycle,
 } from './decideLaunch.ts';
+import type { FetcherConfig } from './pod/podContext.ts';
+import type { OpenPorts, PortBook } from './pod/portBook.ts';
 import { taskToPod } from './pod/taskToPod.ts';
 import type { FrameworkPlace } from './types.ts';
 
@@ -28,6 +30,8 @@ export interface LaunchesOptions {
   readonly defaultImage: string;
   readonly runAsUser: number;
   readonly impersonate: boolean;
+  readonly fetcher?: FetcherConfig;
+  readonly ports: PortBook;
   /** Ids of the framework's live tasks. */
   readonly liveTasks: (framework: FrameworkId) => readonly TaskId[];
   readonly onRefused: (
@@ -58,7 +62,8 @@ export class Launches {
     const { id } = framework.place;
     const ids = body.offer_ids.map((one) => offerId(one.value));
     const offer = scheduling.outstanding(id).find((one) => ids.includes(one.id));
-    const plan = this.#plan(framework, body.operations, offer);
+    const ports = this.#options.ports.open(ids);
+    const plan = this.#plan(framework, body.operations, offer, ports);
     const outcome = scheduling.accept(id, ids, plan.requests, refuseMsOf(body.filters));
     for (const operation of plan.failedOperations)
       onOperationFailed(id, operation.id, operation.message);
@@ -71,6 +76,7 @@ export class Launches {
         );
       return;
     }
+    ports.keep(outcome.agent);
     for (const refused of plan.refused) onRefused(id, outcome.agent, refused);
     for (const verdict of outcome.launches) {
       if (verdict.kind === 'refused') onRefused(id, outcome.agent, refusedByCycle(verdict));
@@ -111,6 +117,7 @@ export class Launches {
     framework: LaunchingFramework,
     operations: readonly OfferOperation[],
     offer: Offer | undefined,
+    ports: OpenPorts,
   ): {
     readonly requests: readonly LaunchRequest[];
     readonly refused: readonly RefusedTask[];
@@ -125,25 +132,33 @@ export class Launches {
     const refused = [...plan.refused];
     const requests: LaunchRequest[] = [];
     for (const info of plan.launch) {
-      const request = this.#request(framework, info, offer);
+      const request = this.#request(framework, info, offer, ports);
       if (typeof request === 'string') refused.push(invalidTask(info.task_id.value, request));
       else requests.push(request);
     }
     return { requests, refused, failedOperations: plan.failedOperations };
   }
 
-  #request(framework: LaunchingFramework, info: TaskInfo, offer: Offer): LaunchRequest | string {
+  #request(
+    framework: LaunchingFramework,
+    info: TaskInfo,
+    offer: Offer,
+    ports: OpenPorts,
+  ): LaunchRequest | string {
     if (info.agent_id.value !== offer.agent)
       return `Task uses invalid agent '${info.agent_id.value}' while agent '${offer.agent}' is expected`;
-    const { defaultImage, runAsUser, impersonate } = this.#options;
+    const { defaultImage, runAsUser, impersonate, fetcher } = this.#options;
     const translated = taskToPod(info, {
       place: framework.place,
       role: offer.role,
       podTemplate: framework.podTemplate,
       defaultImage,
       runAsUser,
+      offeredPorts: ports.ranges(),
+      ...(fetcher === undefined ? {} : { fetcher }),
     });
     if (!translated.ok) return translated.refusal;
+    ports.claim(translated.value.pod);
     return { ...translated.value, ...(impersonate ? { impersonate: framework.principal } : {}) };
   }
 

@@ -10,6 +10,7 @@ import { Launches } from './launches.ts';
 import { OperationStatuses } from './operationStatuses.ts';
 import { stateFor } from './pod/endings.ts';
 import { PodWriter } from './pod/podWriter.ts';
+import { PortBook } from './pod/portBook.ts';
 import { type Audience, StatusUpdates } from './pod/statusUpdates.ts';
 import {
   newRegistration,
@@ -30,6 +31,7 @@ export class Registry {
   readonly objects: FrameworkObjects;
   readonly updates: StatusUpdates;
   readonly launches: Launches;
+  readonly ports: PortBook;
   readonly operations: OperationStatuses;
   readonly startedMs: number;
   readonly #options: FrameworkHubOptions;
@@ -45,8 +47,16 @@ export class Registry {
     this.startedMs = clock.monotonicMs();
     this.objects = new FrameworkObjects({ kube, frameworks: world.frameworks, clock, rng, log });
     this.#writer = new PodWriter({ kube, pods: world.pods, clock, rng, log });
+    this.ports = new PortBook({
+      range: config.agentPorts,
+      clock,
+      podsOn: (agent) => world.pods.byIndex('node', agent),
+      isOutstanding: (id, offer) =>
+        options.scheduling.outstanding(id).some((one) => one.id === offer),
+    });
     this.launches = new Launches({
       ...config,
+      ports: this.ports,
       scheduling: options.scheduling,
       liveTasks: (id) => this.updates.tasks(id).map((one) => one.task),
       onRefused: (id, agent, refused) => this.#tellRefused(id, agent, refused),

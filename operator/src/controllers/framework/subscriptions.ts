@@ -200,11 +200,15 @@ export class Subscriptions {
       onOffers: (offers) => {
         registration.offers.sent += offers.length;
         const wire = offers.map((offer) =>
-          wireOffer(
-            offer,
+          this.#registry.ports.onto(
+            wireOffer(
+              offer,
+              id,
+              registration.profile.capabilities,
+              world.nodes.get({ name: offer.agent }),
+            ),
             id,
-            registration.profile.capabilities,
-            world.nodes.get({ name: offer.agent }),
+            offer,
           ),
         );
         this.#registry.send(id, { type: 'OFFERS', offers: { offers: wire } });

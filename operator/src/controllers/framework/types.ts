@@ -9,6 +9,7 @@ import type { MesosCapability } from '../../schema/mesos/framework.ts';
 import type { Scheduling } from '../scheduling/types.ts';
 import type { World } from '../world.ts';
 import type { OfferRules } from './offerRules.ts';
+import type { FetcherConfig, PortRange } from './pod/podContext.ts';
 
 /** Who speaks, as Kubernetes knows them. */
 export interface Principal {
@@ -70,6 +71,10 @@ export interface FrameworkHubConfig {
   readonly forbiddenNamespaces: readonly string[];
   /** Image of tasks that name none, unless their Framework object does. */
   readonly defaultImage: string;
+  /** Fetches the URIs of tasks; absent: tasks with URIs are refused. */
+  readonly fetcher?: FetcherConfig;
+  /** Ports of every agent that are offered to frameworks; absent: none. */
+  readonly agentPorts?: PortRange;
   /** User id of task containers. */
   readonly runAsUser: number;
   /** Create Pods as the framework's principal instead of as the operator. */

@@ -1,5 +1,14 @@
 import type { WireResource } from './resource.ts';
 
+/** Ports of an offer. */
+export interface WirePorts {
+  readonly name: 'ports';
+  readonly type: 'RANGES';
+  readonly ranges: { readonly range: readonly { readonly begin: number; readonly end: number }[] };
+  readonly role?: string;
+  readonly allocation_info?: { readonly role: string };
+}
+
 /** Mesos v1 scheduler events in JSON. Source: Mesos `include/mesos/v1/scheduler/scheduler.proto`, `Event`. */
 
 export interface WireId {
@@ -104,7 +113,7 @@ export interface WireOffer {
   readonly agent_id: WireId;
   readonly hostname: string;
   readonly url: WireUrl;
-  readonly resources: readonly WireResource[];
+  readonly resources: readonly (WireResource | WirePorts)[];
   readonly attributes?: readonly {
     readonly name: string;
     readonly type: 'TEXT';

@@ -141,6 +141,7 @@ describe('groups', () => {
     const who = await group();
     expect(statesOf(who, 'A.1')).toEqual(['TASK_STARTING', 'TASK_RUNNING']);
     expect(statesOf(who, 'b_2')).toEqual(['TASK_STARTING', 'TASK_RUNNING']);
+    expect(new Set(who.sink.updates().map((one) => one.uuid)).size).toBe(4);
     report({ phase: 'Running', containerStatuses: [exits('task-0', 0), runs('task-1')] });
     await acknowledgeAll(who);
     expect(lastOf(who, 'A.1')?.state).toBe('TASK_FINISHED');

@@ -99,6 +99,13 @@ describe('how a task with a health check ended', () => {
     expect([last?.state, last?.healthy]).toEqual([state, healthy]);
   });
 
+  test('with one failure allowed, one that was ready to its end was not killed for it', () => {
+    const task = { health_check: { ...HEALTH.health_check, consecutive_failures: 1 } };
+    const end = { exitCode: 143, at: 31 };
+    expect(lastOf({ task, ready: false, changedAt: 31, end })?.state).toBe('TASK_FAILED');
+    expect(lastOf({ task, ready: false, changedAt: 30, end })?.state).toBe('TASK_KILLED');
+  });
+
   test('without a health check nothing of the kind is guessed', () => {
     const last = lastOf({ task: {}, ready: false, changedAt: 1, end: { exitCode: 137, at: 100 } });
     expect(last).toMatchObject({ state: 'TASK_FAILED' });

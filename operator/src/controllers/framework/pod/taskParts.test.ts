@@ -44,6 +44,11 @@ describe('environment', () => {
       /secret\.value: everybody who can read the Pod/,
     ],
     [
+      'a secret of type VALUE that also refers to one',
+      { name: 'S', type: 'SECRET', secret: { type: 'VALUE', reference: { name: 'a', key: 'k' } } },
+      /secret\.value: everybody/,
+    ],
+    [
       'a reference without a key',
       { name: 'S', type: 'SECRET', secret: { reference: { name: 'db' } } },
       /reference\.key/,
