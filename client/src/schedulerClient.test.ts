@@ -36,7 +36,7 @@ class Probe {
   readonly faults: unknown[] = [];
   /** What `run` came to: undefined while it runs, `stopped`, or its error. */
   end: 'stopped' | SchedulerError | undefined;
-  onUpdate: (status: TaskStatus) => void = () => {};
+  onUpdate: (status: TaskStatus) => unknown = () => {};
 
   constructor(url: string, options: Partial<SchedulerClientOptions> = {}) {
     this.client = new SchedulerClient({
@@ -56,7 +56,7 @@ class Probe {
           ),
         onUpdate: (status) => {
           this.statuses.push(status);
-          this.onUpdate(status);
+          return this.onUpdate(status);
         },
         onFault: (error) => this.faults.push(error),
       },
@@ -185,6 +185,15 @@ describe('a framework on the real API', () => {
     expect(codeOf(first.end)).toBe('failedOver');
     expect(second.subscribedAs).toEqual(first.subscribedAs);
     await expect(first.client.revive()).rejects.toMatchObject({ code: 'notSubscribed' });
+  });
+
+  test('a framework that tears itself down in a handler ends without a fault', async () => {
+    const api = await harness();
+    const probe = new Probe(api.url);
+    probe.onUpdate = () => probe.client.teardown();
+    await probe.launch('t1');
+    await until('its end', () => probe.end !== undefined);
+    expect([probe.end, probe.faults]).toEqual(['stopped', []]);
   });
 
   test('tears down and forgets its id; the id is refused afterwards', async () => {

@@ -393,6 +393,8 @@ export class SchedulerClient {
     const { uuid, agent_id, task_id } = status;
     // The master's own statements carry no uuid, and acknowledging them is an error.
     if (uuid === undefined || uuid === '' || agent_id === undefined) return;
+    // The handler tore the framework down: there is nobody left to acknowledge for.
+    if (this.#stopped.signal.aborted) return;
     await this.#guarded(() => this.#call('ACKNOWLEDGE', { agent_id, task_id, uuid }));
   }
 

@@ -22,6 +22,7 @@ const SOURCES = [
   'images',
   'charts',
   'client',
+  'examples',
   'test',
 ];
 

@@ -99,6 +99,7 @@ describe('the layer rule', () => {
     'local-cluster/a.ts': 'export const a = 1;\n',
     'images/a.ts': 'export const a = 1;\n',
     'charts/a.ts': 'export const a = 1;\n',
+    'examples/a.ts': 'export const a = 1;\n',
   };
   const layers = STEPS.find((step) => step.name === 'layers')?.command ?? [];
   const cruise = (root: string, ...more: readonly string[]): Ran => {
