@@ -177,6 +177,8 @@ async function listen(
       impersonate: flags.impersonate && !flags.insecureLoopback,
       facts: masterFacts(flags, operator, clock.nowMs()),
       flags: shownFlags(flags),
+      logLevel: flags.logLevel,
+      onChange: (listener) => operator.onChange(listener),
     },
     agents: {
       serviceAccount:

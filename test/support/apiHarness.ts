@@ -144,6 +144,8 @@ export class ApiHarness {
         capabilities: [],
       }),
       flags: { http_port: '5050' },
+      logLevel: 'info',
+      onChange: () => () => undefined,
     };
   }
 

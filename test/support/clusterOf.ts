@@ -1,5 +1,6 @@
 import { gatherClusterView } from '../../operator/src/controllers/clusterView/gatherClusterView.ts';
 import type { ClusterView, ViewedAgent } from '../../operator/src/controllers/clusterView/types.ts';
+import { reservedByAgent } from '../../operator/src/controllers/reservation/bindReservations.ts';
 import { gatherSnapshot } from '../../operator/src/controllers/scheduling/snapshot.ts';
 import { createUsageBoard } from '../../operator/src/controllers/usage.ts';
 import type { World } from '../../operator/src/controllers/world.ts';
@@ -37,7 +38,7 @@ export function clusterOf({ api, hub, scheduling, clock }: FrameworkHarness): Cl
     assumed: [],
     offers: [],
     holds: [],
-    reservations: new Map(),
+    reservations: boundWhereTheySay(world),
     inMaintenance: new Set(),
     frameworks: [],
     filters: [],
@@ -55,6 +56,16 @@ export function clusterOf({ api, hub, scheduling, clock }: FrameworkHarness): Cl
   });
 }
 
+/** Reservations that name their agent are bound there at once. */
+function boundWhereTheySay(world: World): ReturnType<typeof reservedByAgent> {
+  return reservedByAgent(
+    world.reservations.list().map((one) => ({
+      ...one,
+      status: { ...one.status, agents: one.spec.agent === undefined ? [] : [one.spec.agent] },
+    })),
+  );
+}
+
 /** An agent with 4 CPUs and 2 GiB, half a CPU of it free for others. */
 export const AN_AGENT: ViewedAgent = {
   id: 'node-1',
@@ -70,5 +81,7 @@ export const AN_AGENT: ViewedAgent = {
   allocated: { resources: { cpus: 1500 }, revocable: {} },
   offered: { resources: {}, revocable: {} },
   reservations: [],
+  pendingReservations: [],
   drain: undefined,
+  hasObject: true,
 };

@@ -1,6 +1,8 @@
 import express, { type Express } from 'express';
 import { type AppOptions, DEFAULT_LIMITS, type RouteContext } from './context.ts';
 import { errorHandler, notFound } from './errors.ts';
+import { operatorRoutes } from './operatorApi/route.ts';
+import { Subscribers } from './operatorApi/subscribers.ts';
 import { agentRoutes } from './routes/agent.ts';
 import { masterRoutes } from './routes/master.ts';
 import { probeRoutes } from './routes/probes.ts';
@@ -17,7 +19,13 @@ export function createApp(options: AppOptions): Express {
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
   app.use(schedulerRoutes(context));
-  app.use(masterRoutes(context));
+  const subscribers = new Subscribers({
+    ...context,
+    ...context.operatorApi,
+    bufferBytes: context.limits.streamBufferBytes,
+  });
+  app.use(masterRoutes(context, subscribers));
+  app.use(operatorRoutes(context, subscribers));
   app.use(probeRoutes(context));
   app.use(agentRoutes(context));
   app.use(viewRoutes(context));

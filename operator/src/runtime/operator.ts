@@ -58,6 +58,8 @@ export interface Operator {
   readonly kube: KubeApi;
   /** The cluster in the words of a Mesos master. */
   cluster(): ClusterView;
+  /** Calls the listener for every change of what `cluster` tells; returns how to stop. */
+  onChange(listener: () => void): () => void;
   /** The present term of leadership; undefined while this process does not lead. */
   term(): { readonly epoch: number; readonly sinceMs: number } | undefined;
   /** Faults that a restart would mend; empty while work goes on. */
@@ -175,6 +177,14 @@ class OperatorProcess implements Operator {
   term(): { readonly epoch: number; readonly sinceMs: number } | undefined {
     const [epoch, sinceMs] = [this.#election.epoch(), this.#electedMs];
     return epoch === undefined || sinceMs === undefined ? undefined : { epoch, sinceMs };
+  }
+
+  onChange(listener: () => void): () => void {
+    const { pods, nodes, frameworks, agents } = this.#watches.world;
+    const stops = [pods, nodes, frameworks, agents].map((cache) => cache.subscribe(listener));
+    return () => {
+      for (const stop of stops) stop();
+    };
   }
 
   cluster(): ClusterView {

@@ -23,7 +23,7 @@ function machinesOf(window: ViewedWindow, view: ClusterView): readonly WireMachi
 /** Windows to come and windows open now, the earliest first. */
 export function wireSchedule(view: ClusterView): object {
   const windows = view.windows
-    .filter((one) => one.agents.length > 0)
+    .filter((one) => one.agents.length > 0 && !one.isAgentDrain)
     .map((window) => ({
       machine_ids: machinesOf(window, view),
       unavailability: {
@@ -39,7 +39,7 @@ export function wireSchedule(view: ClusterView): object {
 /** Down: an open window empties the machine. Draining: it is in the schedule and not down. */
 export function wireMaintenanceStatus(view: ClusterView): object {
   const machines = new Map<string, { readonly machine: WireMachine; down: boolean }>();
-  for (const window of view.windows) {
+  for (const window of view.windows.filter((one) => !one.isAgentDrain)) {
     const isDown = window.active && window.mode === 'Drain';
     for (const machine of machinesOf(window, view)) {
       const known = machines.get(machine.hostname) ?? { machine, down: false };

@@ -14,6 +14,7 @@ export interface OperatorApiOptions {
   readonly facts: () => MasterFacts;
   /** Flags this process runs with, as typed; secrets are not among them. */
   readonly flags: { readonly [name: string]: string };
-  /** Open event streams of the operator API. */
-  readonly subscribers?: () => number;
+  readonly logLevel: string;
+  /** Calls the listener after every change of tasks, agents and frameworks; returns how to stop. */
+  readonly onChange: (listener: () => void) => () => void;
 }

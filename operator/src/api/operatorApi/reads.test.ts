@@ -75,6 +75,8 @@ const VIEW: ClusterView = {
           name: 'r',
           principal: 'ops',
           labels: { a: 'b' },
+          wanted: { cpus: 1000 },
+          hereOnly: true,
         },
       ],
     },
@@ -102,8 +104,8 @@ const VIEW: ClusterView = {
     {
       role: 'eng/web',
       weight: 3,
-      hasWeight: true,
-      hasQuota: true,
+      roleObject: 'web',
+      quotaObject: 'web',
       guarantees: { cpus: 1000 },
       limits: { cpus: 2000, mem: 4 * GIB },
       consumed: { cpus: 1500 },
@@ -116,8 +118,8 @@ const VIEW: ClusterView = {
     {
       role: 'ops',
       weight: 1,
-      hasWeight: false,
-      hasQuota: false,
+      roleObject: undefined,
+      quotaObject: undefined,
       guarantees: {},
       limits: {},
       consumed: {},
@@ -136,6 +138,8 @@ const VIEW: ClusterView = {
       durationMs: 1_000,
       mode: 'Drain',
       active: false,
+      bySelector: false,
+      isAgentDrain: false,
     },
     {
       name: 'w2',
@@ -144,6 +148,8 @@ const VIEW: ClusterView = {
       durationMs: 31_536_000_000,
       mode: 'Drain',
       active: true,
+      bySelector: false,
+      isAgentDrain: false,
     },
   ],
 };
@@ -492,9 +498,8 @@ test('reads go to the leader, are bounded per principal, and take GET alone', as
   expect((await api.post({}, {}, '/roles')).status).toBe(405);
   const get = async (): Promise<number> =>
     (await api.get('/weights', { authorization: 'Bearer alice' })).status;
-  const statuses = new Set<number>();
-  for (let call = 0; call < 130; call += 1) statuses.add(await get());
-  expect(statuses).toEqual(new Set([200, 429]));
+  const statuses = await Promise.all(Array.from({ length: 200 }, get));
+  expect(new Set(statuses)).toEqual(new Set([200, 429]));
   api.leadership = { kind: 'other', address: '10.0.0.2:5050' };
   const response = await api.get('/roles?x=1', { authorization: 'Bearer alice' });
   expect(response.headers.get('location')).toBe('//10.0.0.2:5050/roles?x=1');

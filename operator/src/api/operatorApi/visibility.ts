@@ -111,7 +111,9 @@ export function visiblePart(view: ClusterView, visibility: Visibility): ClusterV
         reservations: one.reservations.filter((each) => seesRole(each.role)),
       })),
     roles: view.roles
-      .filter((one) => seesRole(one.role) || (visibility.allQuotas && one.hasQuota))
+      .filter(
+        (one) => seesRole(one.role) || (visibility.allQuotas && one.quotaObject !== undefined),
+      )
       .map((one) => ({
         ...one,
         frameworks: one.frameworks.filter((id) => frameworks.some((each) => each.id === id)),

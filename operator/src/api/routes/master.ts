@@ -1,7 +1,5 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
-import type { ClusterView } from '../../controllers/clusterView/types.ts';
 import { MESOS_VERSION } from '../../controllers/framework/subscriptions.ts';
-import type { Principal } from '../../controllers/framework/types.ts';
 import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
 import {
@@ -15,7 +13,9 @@ import {
 import { wireMaintenanceStatus, wireSchedule } from '../operatorApi/maintenanceWire.ts';
 import { metricsSnapshot } from '../operatorApi/metricsSnapshot.ts';
 import { wireQuota, wireWeights } from '../operatorApi/quotaWire.ts';
-import { ReviewUnavailable, visibilityFor, visiblePart } from '../operatorApi/visibility.ts';
+import { FLAGS_QUESTION, type Reading, readFor } from '../operatorApi/reading.ts';
+import type { Subscribers } from '../operatorApi/subscribers.ts';
+import { ReviewUnavailable } from '../operatorApi/visibility.ts';
 import type { RateLimit } from '../rateLimit.ts';
 import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';
 
@@ -26,17 +26,18 @@ const READS_PER_SECOND = 50;
 /** Source: Mesos `src/master/http.cpp`, `TASK_LIMIT`. */
 const TASK_LIMIT = 100;
 
-interface Read {
+interface Read extends Reading {
   readonly context: RouteContext;
-  readonly principal: Principal;
   readonly request: Request;
-  /** The whole cluster. */
-  readonly all: ClusterView;
-  /** The part of it the caller may see. */
-  readonly visible: ClusterView;
-  /** Absent for callers who may not see them. */
-  readonly flags: { readonly [name: string]: string } | undefined;
+  readonly uptimeMs: number;
+  readonly subscribers: Subscribers;
+}
+
+interface Gate {
+  readonly guard: Guard;
+  readonly limit: RateLimit;
   readonly startedMs: number;
+  readonly subscribers: Subscribers;
 }
 
 /** What each path answers. */
@@ -60,18 +61,12 @@ const READS = {
   '/quota': (read) => wireQuota(read.visible),
   '/maintenance/schedule': (read) => wireSchedule(read.visible),
   '/maintenance/status': (read) => wireMaintenanceStatus(read.visible),
-  '/metrics/snapshot': ({ context, all, visible, startedMs }) =>
-    metricsSnapshot({
-      all,
-      visible,
-      elected: true,
-      uptimeMs: context.clock.monotonicMs() - startedMs,
-      subscribers: context.operatorApi.subscribers?.() ?? 0,
-    }),
+  '/metrics/snapshot': ({ all, visible, uptimeMs, subscribers }) =>
+    metricsSnapshot({ all, visible, elected: true, uptimeMs, subscribers: subscribers.size }),
 } as const satisfies { readonly [path: string]: (read: Read) => unknown };
 
 /** Read endpoints of a Mesos master that old clients touch, each also under `/master`. */
-export function masterRoutes(context: RouteContext): Router {
+export function masterRoutes(context: RouteContext, subscribers: Subscribers): Router {
   const guard = createGuard(context);
   const limit = limitOf(context.clock, READS_PER_SECOND);
   const startedMs = context.clock.monotonicMs();
@@ -86,7 +81,8 @@ export function masterRoutes(context: RouteContext): Router {
   router.get(both('/flags'), flags(context, guard));
   for (const [path, render] of Object.entries(READS)) {
     const handler: RequestHandler = async (request, response) => {
-      const read = await reading(context, { guard, limit, startedMs }, request, response);
+      const gate = { guard, limit, startedMs, subscribers };
+      const read = await reading(context, gate, request, response);
       if (read !== undefined) response.json(render(read));
     };
     router.get(both(path), handler);
@@ -108,8 +104,6 @@ function redirect(context: RouteContext): RequestHandler {
   };
 }
 
-const FLAGS_QUESTION = { path: '/flags', verb: 'get' } as const;
-
 function flags(context: RouteContext, guard: Guard): RequestHandler {
   return async (request, response) => {
     const principal = await guard(request, response);
@@ -124,7 +118,7 @@ function flags(context: RouteContext, guard: Guard): RequestHandler {
 /** Everything a read needs; undefined when it was refused, and the refusal sent. */
 async function reading(
   context: RouteContext,
-  gate: { readonly guard: Guard; readonly limit: RateLimit; readonly startedMs: number },
+  gate: Gate,
   request: Request,
   response: Response,
 ): Promise<Read | undefined> {
@@ -135,13 +129,16 @@ async function reading(
     tooManyRequests(response);
     return undefined;
   }
-  const all = context.operatorApi.cluster();
   try {
-    const { access, flags: every } = context.operatorApi;
-    const visible = visiblePart(all, await visibilityFor(all, principal, access));
-    const mayFlags = (await access.may(principal, FLAGS_QUESTION)).kind === 'allowed';
-    const shown = mayFlags ? every : undefined;
-    return { context, principal, request, all, visible, flags: shown, startedMs: gate.startedMs };
+    const { startedMs, subscribers } = gate;
+    const seen = await readFor(context, principal);
+    return {
+      ...seen,
+      context,
+      request,
+      uptimeMs: context.clock.monotonicMs() - startedMs,
+      subscribers,
+    };
   } catch (error) {
     if (!(error instanceof ReviewUnavailable)) throw error;
     sendError(response, 503, error.message);

@@ -164,6 +164,8 @@ describe('agents', () => {
         name: 'kept',
         principal: 'ops',
         labels: { team: 'a' },
+        wanted: { cpus: 2000 },
+        hereOnly: true,
       },
     ]);
     expect(look().roles.find((one) => one.role === 'web')?.reserved).toEqual({ cpus: 2000 });
@@ -207,15 +209,15 @@ test('roles without an object are told of while a framework has them', () => {
   const { roles } = look();
   expect(roles.find((one) => one.role === 'web')).toMatchObject({
     weight: 3,
-    hasWeight: true,
-    hasQuota: true,
+    roleObject: 'web',
+    quotaObject: 'web',
     limits: { cpus: 2000 },
     guarantees: { cpus: 1000 },
     frameworks: ['mezzo-jobs', 'Marathon_1'],
   });
   expect(roles.find((one) => one.role === 'other')).toMatchObject({
     weight: 1,
-    hasWeight: false,
-    hasQuota: false,
+    roleObject: undefined,
+    quotaObject: undefined,
   });
 });

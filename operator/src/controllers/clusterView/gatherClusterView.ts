@@ -1,6 +1,8 @@
-import { frameworkId, JOBS_FRAMEWORK } from '../../model/ids.ts';
+import { frameworkId, JOBS_FRAMEWORK, rolePath } from '../../model/ids.ts';
+import { LABEL } from '../../model/labels.ts';
 import { NO_RESOURCES, type Resources, sumOf } from '../../model/resources.ts';
 import type { FrameworkObject, ReservationObject } from '../../schema/mezzoKinds.ts';
+import { parseResources } from '../../schema/quantity.ts';
 import type { FrameworkSummary } from '../framework/types.ts';
 import { hostnameOf, ipOf } from '../framework/wireOffer.ts';
 import { roleViews, type ViewInput } from '../gatherViews.ts';
@@ -77,6 +79,12 @@ function viewedAgents(
   const reservations = new Map(
     world.reservations.list().map((one) => [one.metadata.name, one] as const),
   );
+  const pending = Map.groupBy(
+    world.reservations
+      .list()
+      .filter((one) => one.status?.observedGeneration === -1 || one.status?.agents === undefined),
+    (one) => one.spec.agent ?? '',
+  );
   return gathered.snapshot.agents.map((agent) => {
     const node = world.nodes.get({ name: agent.id });
     const here = (tasksOn.get(agent.id) ?? []).filter(
@@ -104,7 +112,16 @@ function viewedAgents(
       reservations: agent.reservations.map((one) =>
         viewedReservation(one.role, one.resources, one.reservationId, reservations),
       ),
+      pendingReservations: (pending.get(agent.id) ?? []).map((one) =>
+        viewedReservation(
+          one.spec.role,
+          parseResources(one.spec.resources),
+          one.metadata.name,
+          reservations,
+        ),
+      ),
       drain: draining ? (here.length === 0 ? 'DRAINED' : 'DRAINING') : undefined,
+      hasObject: world.agents.get({ name: agent.id }) !== undefined,
     };
   });
 }
@@ -116,7 +133,15 @@ function viewedReservation(
   objects: ReadonlyMap<string, ReservationObject>,
 ): ViewedReservation {
   const spec = objects.get(name)?.spec;
-  return { role, resources, name, principal: spec?.principal, labels: spec?.labels ?? {} };
+  return {
+    role,
+    resources,
+    name,
+    principal: spec?.principal,
+    labels: spec?.labels ?? {},
+    wanted: parseResources(spec?.resources),
+    hereOnly: spec?.agent !== undefined,
+  };
 }
 
 /** Mezzo's own job scheduler is a framework among others while it has work, without an object and without a stream. */
@@ -218,8 +243,8 @@ function viewedRoles(
     .map((one) => ({
       role: one.role,
       weight: one.weight,
-      hasWeight: table.roleOf.has(one.role as never),
-      hasQuota: table.quotaOf.has(one.role as never),
+      roleObject: table.roleOf.get(rolePath(one.role))?.metadata.name,
+      quotaObject: table.quotaOf.get(rolePath(one.role))?.metadata.name,
       guarantees: one.guaranteed,
       limits: one.limit,
       consumed: one.consumed,
@@ -266,5 +291,7 @@ function viewedWindow(
     durationMs,
     mode: mode ?? 'Drain',
     active: nowMs >= startMs && nowMs < startMs + durationMs,
+    bySelector: agents === undefined,
+    isAgentDrain: window.metadata.labels?.[LABEL.agentDrain] !== undefined,
   };
 }

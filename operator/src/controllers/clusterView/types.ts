@@ -23,6 +23,10 @@ export interface ViewedReservation extends Pick<Holding, 'resources'> {
   readonly name: string;
   readonly principal: string | undefined;
   readonly labels: { readonly [key: string]: string };
+  /** What its object asks for; what is bound follows it. */
+  readonly wanted: Resources;
+  /** The object names this agent, so that what is bound here is all of it. */
+  readonly hereOnly: boolean;
 }
 
 export interface ViewedAgent {
@@ -44,7 +48,11 @@ export interface ViewedAgent {
   readonly allocated: Holding;
   readonly offered: Holding;
   readonly reservations: readonly ViewedReservation[];
+  /** Made for this agent and not bound yet. */
+  readonly pendingReservations: readonly ViewedReservation[];
   readonly drain: 'DRAINING' | 'DRAINED' | undefined;
+  /** There is an Agent object. */
+  readonly hasObject: boolean;
 }
 
 export interface ViewedOffer extends Holding {
@@ -112,10 +120,10 @@ export interface ViewedTask extends Holding {
 export interface ViewedRole {
   readonly role: string;
   readonly weight: number;
-  /** True where a Role object sets the weight. */
-  readonly hasWeight: boolean;
-  /** True where a Quota object binds the role. */
-  readonly hasQuota: boolean;
+  /** Name of the Role object that sets the weight. */
+  readonly roleObject: string | undefined;
+  /** Name of the Quota object that binds the role. */
+  readonly quotaObject: string | undefined;
   readonly guarantees: Resources;
   /** An absent name is unlimited; 0 forbids. */
   readonly limits: Resources;
@@ -134,6 +142,10 @@ export interface ViewedWindow {
   readonly durationMs: number;
   readonly mode: 'Freeze' | 'Drain';
   readonly active: boolean;
+  /** Its object chooses agents by their attributes. */
+  readonly bySelector: boolean;
+  /** Somebody drains one agent, outside any schedule. */
+  readonly isAgentDrain: boolean;
 }
 
 export type TaskBucket = 'live' | 'unreachable' | 'completed';

@@ -1,0 +1,215 @@
+import { type Request, type Response, Router } from 'express';
+import type { Principal } from '../../controllers/framework/types.ts';
+import { planCall, type WriteCall } from '../../controllers/operatorCalls/planCall.ts';
+import type { CallRefusal } from '../../controllers/operatorCalls/types.ts';
+import { type Result, refuse } from '../../model/result.ts';
+import {
+  type OperatorCall,
+  type OperatorCallType,
+  parseOperatorCall,
+  parseOperatorProtoCall,
+} from '../../schema/mesos/operatorCall.ts';
+import { OPERATOR_REPLY_CODEC } from '../../schema/mesos/operatorCodec.ts';
+import type { WireObject } from '../../schema/mesos/proto/types.ts';
+import type { RouteContext } from '../context.ts';
+import { methodNotAllowed, sendError } from '../errors.ts';
+import { type BodyFault, parseJson, readBody } from '../jsonBody.ts';
+import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType, wireTypeOf } from '../mediaType.ts';
+import type { RateLimit } from '../rateLimit.ts';
+import {
+  answeredElsewhere,
+  createGuard,
+  type Guard,
+  limitOf,
+  tooManyRequests,
+} from '../routes/guard.ts';
+import { applyWrites } from './applyWrites.ts';
+import { metricsSnapshot } from './metricsSnapshot.ts';
+import { readFor } from './reading.ts';
+import { isRead, type ReadCall, replyTo } from './replies.ts';
+import type { Subscribers } from './subscribers.ts';
+import { ReviewUnavailable } from './visibility.ts';
+
+const PATHS = ['/api/v1', '/master/api/v1'];
+/** Calls of one principal: each gathers the whole cluster. */
+const CALLS_PER_SECOND = 50;
+const allowPost = methodNotAllowed('POST');
+
+interface OperatorContext {
+  readonly context: RouteContext;
+  readonly guard: Guard;
+  readonly limit: RateLimit;
+  readonly subscribers: Subscribers;
+  readonly startedMs: number;
+  /** Writes that are under way; one after the other, since each is decided from what the one before left. */
+  writes: Promise<unknown>;
+}
+
+interface Caller {
+  readonly principal: Principal;
+  readonly mediaType: WireType;
+  readonly response: Response;
+}
+
+/** The Mesos v1 operator API. Checks run in the order of Mesos `src/master/http.cpp`, `Master::Http::api`. */
+export function operatorRoutes(context: RouteContext, subscribers: Subscribers): Router {
+  const operator: OperatorContext = {
+    context,
+    guard: createGuard(context),
+    limit: limitOf(context.clock, CALLS_PER_SECOND),
+    subscribers,
+    startedMs: context.clock.monotonicMs(),
+    writes: Promise.resolve(),
+  };
+  const router = Router({ strict: true, caseSensitive: true });
+  router.all(PATHS, async (request, response, next) => {
+    if (answeredElsewhere(context.leadership(), request, response)) return;
+    const principal = await operator.guard(request, response);
+    if (principal === undefined) return;
+    if (request.method !== 'POST') {
+      await allowPost(request, response, next);
+      return;
+    }
+    if (!operator.limit.take(principal.name)) {
+      tooManyRequests(response);
+      return;
+    }
+    await handlePost(operator, principal, request, response);
+  });
+  return router;
+}
+
+async function handlePost(
+  operator: OperatorContext,
+  principal: Principal,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const call = await readCall(operator, request, response);
+  if (call === undefined) return;
+  const mediaType = replyType(request.headers.accept);
+  if (mediaType === undefined) {
+    sendError(response, 406, `Expecting 'Accept' to allow '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
+    return;
+  }
+  const caller = { principal, mediaType, response };
+  try {
+    if (call.kind === 'SUBSCRIBE') await operator.subscribers.add(response, principal, mediaType);
+    else if (isRead(call.kind)) await answerRead(operator, call.kind, caller);
+    else await write(operator, call as WriteCall, caller);
+  } catch (error) {
+    if (!(error instanceof ReviewUnavailable)) throw error;
+    sendError(response, 503, error.message);
+  }
+}
+
+/** The call in the body; undefined when it was refused, and the refusal sent. */
+async function readCall(
+  { context }: OperatorContext,
+  request: Request,
+  response: Response,
+): Promise<OperatorCall | undefined> {
+  const type = request.headers['content-type'];
+  if (type === undefined) {
+    sendError(response, 400, "Expecting 'Content-Type' to be present");
+    return undefined;
+  }
+  const wireType = wireTypeOf(type);
+  if (wireType === undefined) {
+    sendError(response, 415, `Expecting 'Content-Type' of '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
+    return undefined;
+  }
+  const body = await readBody(request, context.limits.bodyBytes);
+  const call = body.ok ? CALL_READERS[wireType](body.value) : body;
+  if (call.ok) return call.value;
+  // The rest of a refused body is not worth reading.
+  if (!body.ok) response.setHeader('Connection', 'close');
+  sendError(response, call.refusal.status, call.refusal.message);
+  return undefined;
+}
+
+/** A call out of a whole body; total over the wire types. */
+const CALL_READERS = {
+  [JSON_TYPE]: (bytes) => {
+    const json = parseJson(bytes);
+    return json.ok ? validated(parseOperatorCall(json.value)) : json;
+  },
+  [PROTOBUF_TYPE]: (bytes) => validated(parseOperatorProtoCall(bytes)),
+} as const satisfies Record<WireType, (bytes: Buffer) => Result<OperatorCall, BodyFault>>;
+
+function validated(call: Result<OperatorCall, string>): Result<OperatorCall, BodyFault> {
+  if (call.ok) return call;
+  return refuse({ status: 400, message: `Failed to validate master::Call: ${call.refusal}` });
+}
+
+async function answerRead(
+  { context, subscribers, startedMs }: OperatorContext,
+  kind: ReadCall,
+  { principal, mediaType, response }: Caller,
+): Promise<void> {
+  const { all, visible, flags } = await readFor(context, principal);
+  const { facts, logLevel } = context.operatorApi;
+  const uptimeMs = context.clock.monotonicMs() - startedMs;
+  const reply = replyTo(kind, {
+    view: visible,
+    facts: facts(),
+    flags,
+    logLevel,
+    metrics: () =>
+      metricsSnapshot({ all, visible, elected: true, uptimeMs, subscribers: subscribers.size }),
+  });
+  if (reply === undefined) sendError(response, 403, 'Missing: get /flags');
+  else sendReply(response, mediaType, reply);
+}
+
+function sendReply(response: Response, mediaType: WireType, reply: WireObject): void {
+  const body =
+    mediaType === JSON_TYPE
+      ? Buffer.from(JSON.stringify(reply), 'utf8')
+      : OPERATOR_REPLY_CODEC.toProto(reply);
+  // Not through express, which would add a charset: Mesos's clients compare the whole header.
+  response.writeHead(200, { 'Content-Type': mediaType, 'Content-Length': body.length });
+  response.end(body);
+}
+
+/** Calls that are only accepted when they are answered; every other write is done. */
+const ACCEPTED: ReadonlySet<OperatorCallType> = new Set([
+  'RESERVE_RESOURCES',
+  'UNRESERVE_RESOURCES',
+]);
+
+/** Total: a new refusal does not compile until it has a status. */
+const STATUS_OF = {
+  badRequest: 400,
+  forbidden: 403,
+  notFound: 404,
+  conflict: 409,
+  notImplemented: 501,
+  unavailable: 503,
+} as const satisfies Record<CallRefusal['kind'], number>;
+
+async function write(
+  operator: OperatorContext,
+  call: WriteCall,
+  { principal, response }: Caller,
+): Promise<void> {
+  const { context } = operator;
+  const perform = async (): Promise<CallRefusal | undefined> => {
+    const { cluster, kube, access, impersonate } = context.operatorApi;
+    const nowMs = context.clock.nowMs();
+    const plan = planCall(call, { view: cluster(), principal: principal.name, nowMs });
+    if (!plan.ok) return plan.refusal;
+    return await applyWrites(plan.value, { kube, access, principal, impersonate });
+  };
+  const turn = operator.writes.then(perform);
+  operator.writes = turn.catch(() => undefined);
+  const refusal = await turn;
+  context.log.info('operator call', {
+    call: call.kind,
+    principal: principal.name,
+    outcome: refusal?.kind ?? 'done',
+    ...(refusal === undefined ? {} : { reason: refusal.message }),
+  });
+  if (refusal !== undefined) sendError(response, STATUS_OF[refusal.kind], refusal.message);
+  else response.status(ACCEPTED.has(call.kind) ? 202 : 200).end();
+}
