@@ -764,8 +764,8 @@ describe('SUBSCRIBE', () => {
       () => stream.bytes.includes('SUBSCRIBED') || stream.bytes.length > 300,
     );
     expect(stream.header('content-type')).toBe('application/x-protobuf');
-    const start = stream.bytes.indexOf('\r\n\r\n') + 4;
-    const chunk = stream.bytes.indexOf('\r\n', start) + 2;
+    const body = stream.bytes.indexOf('\r\n\r\n') + 4;
+    const chunk = stream.bytes.indexOf('\r\n', body) + 2;
     const lf = stream.bytes.indexOf('\n', chunk);
     const length = Number(stream.bytes.subarray(chunk, lf).toString('latin1'));
     const event = OPERATOR_EVENT_CODEC.fromProto(stream.bytes.subarray(lf + 1, lf + 1 + length));
