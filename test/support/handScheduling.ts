@@ -29,7 +29,7 @@ import {
 import type { KubeApi } from '../../operator/src/ports/kubeApi.ts';
 import { PODS } from '../../operator/src/schema/kubeKinds.ts';
 import type { InverseOffer } from '../../operator/src/state/inverseOfferBook.ts';
-import type { Unavailability } from '../../operator/src/state/offerBook.ts';
+import type { ReservedPart, Unavailability } from '../../operator/src/state/offerBook.ts';
 
 interface Member {
   readonly registration: FrameworkRegistration;
@@ -42,6 +42,7 @@ export interface HandOffer {
   readonly resources: Resources;
   readonly revocable?: Resources;
   readonly reserved?: Resources;
+  readonly reservedBy?: readonly ReservedPart[];
   readonly unavailability?: Unavailability;
 }
 
@@ -86,6 +87,7 @@ export class HandScheduling implements Scheduling {
       resources: wanted.resources,
       revocable: wanted.revocable ?? NO_RESOURCES,
       reserved: wanted.reserved ?? NO_RESOURCES,
+      ...(wanted.reservedBy === undefined ? {} : { reservedBy: wanted.reservedBy }),
       fromHold: NO_RESOURCES,
       ...(wanted.unavailability === undefined ? {} : { unavailability: wanted.unavailability }),
       issuedAtMs: 0,

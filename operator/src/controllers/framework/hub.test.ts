@@ -442,8 +442,8 @@ describe('tasks', () => {
     await clock.settle();
     const told = who.sink.updates().map((one) => [one.task_id.value, one.state, one.reason]);
     expect(told).toEqual([
-      ['good', 'TASK_ERROR', 'REASON_TASK_INVALID'],
       ['other-agent', 'TASK_ERROR', 'REASON_TASK_INVALID'],
+      ['good', 'TASK_ERROR', 'REASON_TASK_INVALID'],
       ['privileged', 'TASK_ERROR', 'REASON_TASK_INVALID'],
       ['huge', 'TASK_ERROR', 'REASON_TASK_INVALID'],
       ['good', 'TASK_STARTING', undefined],

@@ -1,37 +1,57 @@
-import { type AgentId, agentId, type FrameworkId, offerId, type TaskId } from '../../model/ids.ts';
-import type { CallOf } from '../../schema/mesos/call.ts';
-import { refuseMsOf } from '../../schema/mesos/call.ts';
-import type { OfferOperation } from '../../schema/mesos/operation.ts';
+import {
+  type AgentId,
+  agentId,
+  type FrameworkId,
+  offerId,
+  type RolePath,
+  type TaskId,
+  taskId,
+} from '../../model/ids.ts';
+import { ANNOTATION } from '../../model/labels.ts';
+import { ok, type Result, refuse } from '../../model/result.ts';
+import { type CallOf, refuseMsOf } from '../../schema/mesos/call.ts';
 import type { TaskInfo } from '../../schema/mesos/task.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
-import type { LaunchFailure, LaunchRequest, Offer, Scheduling } from '../scheduling/types.ts';
+import type { OperationResult } from '../reservation/frameworkReservations.ts';
+import type {
+  LaunchFailure,
+  LaunchRequest,
+  Offer,
+  OfferOperation,
+  OperationVerdict,
+  Scheduling,
+} from '../scheduling/types.ts';
 import {
-  decideOperations,
   droppedForOffers,
   failedLaunch,
   invalidTask,
   type RefusedTask,
   refusedByCycle,
 } from './decideLaunch.ts';
-import type { FetcherConfig } from './pod/podContext.ts';
+import { decideOperations, invalidGroup, type OperationStep, tasksOf } from './decideOperations.ts';
+import type { OperationStatuses } from './operationStatuses.ts';
+import { taskGroupToPod } from './pod/groupToPod.ts';
+import type { FetcherConfig, PodContext } from './pod/podContext.ts';
 import type { OpenPorts, PortBook } from './pod/portBook.ts';
-import { taskToPod } from './pod/taskToPod.ts';
+import { type TranslatedTask, taskToPod } from './pod/taskToPod.ts';
 import type { FrameworkPlace } from './types.ts';
 
 /** What of a framework its launches need. */
 export interface LaunchingFramework {
   readonly place: FrameworkPlace;
   readonly principal: string;
+  readonly roles: readonly RolePath[];
   readonly podTemplate: FrameworkObject['spec']['podTemplate'];
 }
 
 export interface LaunchesOptions {
-  readonly scheduling: Pick<Scheduling, 'accept' | 'outstanding'>;
+  readonly scheduling: Pick<Scheduling, 'perform' | 'outstanding'>;
   readonly defaultImage: string;
   readonly runAsUser: number;
   readonly impersonate: boolean;
+  /** Absent: tasks with URIs are refused. */
   readonly fetcher?: FetcherConfig;
-  readonly ports: PortBook;
+  readonly ports: Pick<PortBook, 'open'>;
   /** Ids of the framework's live tasks. */
   readonly liveTasks: (framework: FrameworkId) => readonly TaskId[];
   readonly onRefused: (
@@ -39,55 +59,145 @@ export interface LaunchesOptions {
     agent: AgentId | undefined,
     refused: RefusedTask,
   ) => void;
-  readonly onOperationFailed: (framework: FrameworkId, id: string, message: string) => void;
+  readonly operations: Pick<OperationStatuses, 'refuse' | 'settle'>;
 }
 
 interface InFlight {
   readonly agent: AgentId;
+  /** Tasks that share the Pod; a task on its own is alone in it. */
+  readonly together: readonly TaskId[];
   /** Set when the framework killed the task before its Pod was seen. */
   kill?: { readonly graceSeconds: number | undefined };
 }
+
+/** What an ACCEPT may draw on. */
+interface Accepted {
+  readonly offer: Offer;
+  readonly ports: OpenPorts;
+}
+
+/** One operation as the allocation cycle carries it out, and what its outcome means here. */
+interface Performed {
+  readonly operation: OfferOperation;
+  /** Ids of the tasks of a launch, the one the Pod is known by first. */
+  readonly tasks: readonly TaskId[];
+  /** Id the framework gave the operation. */
+  readonly id: string | undefined;
+}
+
+/** Reservations under way per framework; more are refused. */
+const MAX_RESERVING = 1_000;
 
 /** ACCEPT calls, and tasks between their launch and the first sight of their Pod. */
 export class Launches {
   readonly #options: LaunchesOptions;
   readonly #inFlight = new Map<FrameworkId, Map<TaskId, InFlight>>();
+  /** Operations with an id whose objects are being written. */
+  readonly #reserving = new Map<string, { readonly id: string; readonly agent: AgentId }>();
 
   constructor(options: LaunchesOptions) {
     this.#options = options;
   }
 
   accept(framework: LaunchingFramework, body: CallOf<'ACCEPT'>['body']): void {
-    const { scheduling, onRefused, onOperationFailed } = this.#options;
+    const { scheduling } = this.#options;
     const { id } = framework.place;
     const ids = body.offer_ids.map((one) => offerId(one.value));
     const offer = scheduling.outstanding(id).find((one) => ids.includes(one.id));
+    const steps = decideOperations(body.operations, {
+      taken: this.#taken(id),
+      frameworkId: id,
+      principal: framework.principal,
+      roles: framework.roles,
+      offer,
+    });
     const ports = this.#options.ports.open(ids);
-    const plan = this.#plan(framework, body.operations, offer, ports);
-    const outcome = scheduling.accept(id, ids, plan.requests, refuseMsOf(body.filters));
-    for (const operation of plan.failedOperations)
-      onOperationFailed(id, operation.id, operation.message);
+    const accepted = offer === undefined ? undefined : { offer, ports };
+    const settle: (() => void)[] = [];
+    const performed: Performed[] = [];
+    for (const [index, step] of steps.entries()) {
+      // Unique for ever: an offer is accepted once.
+      const name = `${ids[0] ?? ''}#${index}`;
+      const one = accepted && this.#performed(framework, step, accepted, name);
+      if (one?.ok === true) performed.push(one.value);
+      else settle.push(() => this.#tell(id, offer, one?.refusal ?? refusalsIn(step)));
+    }
+    const operations = performed.map((one) => one.operation);
+    const outcome = scheduling.perform(id, ids, operations, refuseMsOf(body.filters));
     if (outcome.kind === 'invalidOffers') {
-      for (const task of tasksOf(body.operations))
-        onRefused(
-          id,
-          agentId(task.agent_id.value),
-          droppedForOffers(task.task_id.value, outcome.message),
-        );
+      this.#void(id, body.operations, outcome.message);
       return;
     }
     ports.keep(outcome.agent);
-    for (const refused of plan.refused) onRefused(id, outcome.agent, refused);
-    for (const verdict of outcome.launches) {
-      if (verdict.kind === 'refused') onRefused(id, outcome.agent, refusedByCycle(verdict));
-      else this.#note(id, verdict.task, verdict.agent);
+    for (const tell of settle) tell();
+    for (const [index, verdict] of outcome.verdicts.entries()) {
+      const one = performed[index];
+      if (one !== undefined) this.#onVerdict(id, outcome.agent, one, verdict);
     }
   }
 
+  /** The whole call is void: nothing of it happens. */
+  #void(id: FrameworkId, operations: CallOf<'ACCEPT'>['body']['operations'], why: string): void {
+    for (const task of tasksOf(operations)) {
+      const agent = agentId(task.agent_id.value);
+      this.#options.onRefused(id, agent, droppedForOffers(task.task_id.value, why));
+    }
+    for (const { id: operation, type } of operations) {
+      if (operation === undefined || type === 'LAUNCH' || type === 'LAUNCH_GROUP') continue;
+      const message = `Operation with invalid offers: ${why}`;
+      this.#options.operations.refuse(id, operation.value, message);
+    }
+  }
+
+  /** What the framework is told of a step that is refused before its resources are looked at. */
+  #tell(id: FrameworkId, offer: Offer | undefined, refusals: Refusals): void {
+    for (const refused of refusals.tasks) this.#options.onRefused(id, offer?.agent, refused);
+    if (refusals.operation !== undefined)
+      this.#options.operations.refuse(id, refusals.operation.id, refusals.operation.message);
+  }
+
+  #onVerdict(id: FrameworkId, agent: AgentId, one: Performed, verdict: OperationVerdict): void {
+    const { onRefused, operations } = this.#options;
+    switch (verdict.kind) {
+      case 'launching':
+        for (const task of one.tasks) this.#note(id, task, agent, one.tasks);
+        return;
+      case 'refused':
+        for (const task of one.tasks) onRefused(id, agent, refusedByCycle({ ...verdict, task }));
+        return;
+      case 'reserving':
+        if (one.id !== undefined) {
+          this.#reserving.set(`${id}\n${verdict.operation}`, { id: one.id, agent });
+          operations.settle(id, one.id, { state: 'OPERATION_PENDING', agent });
+        }
+        return;
+      case 'operationRefused':
+        if (one.id !== undefined) operations.refuse(id, one.id, verdict.message);
+    }
+  }
+
+  /** A reservation has become durable, or has failed to. */
+  onOperation(framework: FrameworkId, operation: string, result: OperationResult): void {
+    const key = `${framework}\n${operation}`;
+    const asked = this.#reserving.get(key);
+    this.#reserving.delete(key);
+    if (asked === undefined) return;
+    const { id, agent } = asked;
+    this.#options.operations.settle(
+      framework,
+      id,
+      result.kind === 'finished'
+        ? { state: 'OPERATION_FINISHED', agent }
+        : { state: 'OPERATION_FAILED', agent, message: result.message },
+    );
+  }
+
   onLaunchFailed(framework: FrameworkId, task: TaskId, failure: LaunchFailure): void {
-    const agent = this.#inFlight.get(framework)?.get(task)?.agent;
-    this.#forget(framework, task);
-    this.#options.onRefused(framework, agent, failedLaunch(task, failure));
+    const { agent, together = [task] } = this.#inFlight.get(framework)?.get(task) ?? {};
+    for (const one of together) {
+      this.#forget(framework, one);
+      this.#options.onRefused(framework, agent, failedLaunch(one, failure, together.length > 1));
+    }
   }
 
   /** The task's Pod is there. Returns the kill that came before it. */
@@ -113,59 +223,73 @@ export class Launches {
     return [...(this.#inFlight.get(framework) ?? [])].map(([task, { agent }]) => ({ task, agent }));
   }
 
-  #plan(
-    framework: LaunchingFramework,
-    operations: readonly OfferOperation[],
-    offer: Offer | undefined,
-    ports: OpenPorts,
-  ): {
-    readonly requests: readonly LaunchRequest[];
-    readonly refused: readonly RefusedTask[];
-    readonly failedOperations: readonly { readonly id: string; readonly message: string }[];
-  } {
-    const { id } = framework.place;
+  #taken(id: FrameworkId): ReadonlySet<string> {
     const taken = new Set<string>(this.#options.liveTasks(id));
     for (const task of this.#inFlight.get(id)?.keys() ?? []) taken.add(task);
-    const plan = decideOperations(operations, taken);
-    // Without a valid offer the allocation cycle will void the call: nothing needs to be built.
-    if (offer === undefined) return { ...plan, requests: [] };
-    const refused = [...plan.refused];
-    const requests: LaunchRequest[] = [];
-    for (const info of plan.launch) {
-      const request = this.#request(framework, info, offer, ports);
-      if (typeof request === 'string') refused.push(invalidTask(info.task_id.value, request));
-      else requests.push(request);
-    }
-    return { requests, refused, failedOperations: plan.failedOperations };
+    return taken;
   }
 
-  #request(
+  /** The operation to carry out, or what is wrong with it. */
+  #performed(
     framework: LaunchingFramework,
-    info: TaskInfo,
-    offer: Offer,
-    ports: OpenPorts,
-  ): LaunchRequest | string {
-    if (info.agent_id.value !== offer.agent)
-      return `Task uses invalid agent '${info.agent_id.value}' while agent '${offer.agent}' is expected`;
-    const { defaultImage, runAsUser, impersonate, fetcher } = this.#options;
-    const translated = taskToPod(info, {
-      place: framework.place,
+    step: OperationStep,
+    accepted: Accepted,
+    name: string,
+  ): Result<Performed, Refusals> {
+    switch (step.kind) {
+      case 'task': {
+        const made = taskToPod(step.info, this.#podContext(framework, accepted));
+        if (!made.ok) return refusedTasks([invalidTask(step.info.task_id.value, made.refusal)]);
+        accepted.ports.claim(made.value.pod);
+        return ok(this.#launch(framework, made.value, [made.value.task]));
+      }
+      case 'group': {
+        const context = this.#podContext(framework, accepted);
+        const made = taskGroupToPod(step.tasks, step.executor, context);
+        if (!made.ok) return refusedTasks(invalidGroup(step.tasks, made.refusal));
+        const group = withExecutor(made.value, step.executor.executor_id.value);
+        accepted.ports.claim(group.pod);
+        return ok(this.#launch(framework, group, idsOf(step.tasks)));
+      }
+      case 'reservation':
+        if (this.#reserving.size >= MAX_RESERVING)
+          return refusedOperation(step.id, 'too many reservations are being written; try again');
+        return ok({ operation: { ...step.asked, operation: name }, tasks: [], id: step.id });
+      case 'refusedTasks':
+      case 'refusedOperation':
+        return refuse(refusalsIn(step));
+    }
+  }
+
+  #launch(
+    { principal }: LaunchingFramework,
+    made: TranslatedTask,
+    tasks: readonly TaskId[],
+  ): Performed {
+    const launch: LaunchRequest = {
+      ...made,
+      ...(this.#options.impersonate ? { impersonate: principal } : {}),
+    };
+    return { operation: { kind: 'launch', launch }, tasks, id: undefined };
+  }
+
+  #podContext({ place, podTemplate }: LaunchingFramework, { offer, ports }: Accepted): PodContext {
+    const { defaultImage, runAsUser, fetcher } = this.#options;
+    return {
+      place,
       role: offer.role,
-      podTemplate: framework.podTemplate,
+      podTemplate,
       defaultImage,
       runAsUser,
       offeredPorts: ports.ranges(),
       ...(fetcher === undefined ? {} : { fetcher }),
-    });
-    if (!translated.ok) return translated.refusal;
-    ports.claim(translated.value.pod);
-    return { ...translated.value, ...(impersonate ? { impersonate: framework.principal } : {}) };
+    };
   }
 
-  #note(framework: FrameworkId, task: TaskId, agent: AgentId): void {
+  #note(framework: FrameworkId, task: TaskId, agent: AgentId, together: readonly TaskId[]): void {
     const tasks = this.#inFlight.get(framework) ?? new Map<TaskId, InFlight>();
     this.#inFlight.set(framework, tasks);
-    tasks.set(task, { agent });
+    tasks.set(task, { agent, together });
   }
 
   #forget(framework: FrameworkId, task: TaskId): void {
@@ -175,9 +299,31 @@ export class Launches {
   }
 }
 
-function tasksOf(operations: readonly OfferOperation[]): TaskInfo[] {
-  return operations.flatMap((one) => [
-    ...(one.launch?.task_infos ?? []),
-    ...(one.launch_group?.task_group?.tasks ?? []),
-  ]);
+interface Refusals {
+  readonly tasks: readonly RefusedTask[];
+  readonly operation: { readonly id: string; readonly message: string } | undefined;
+}
+
+const refusedTasks = (tasks: readonly RefusedTask[]): Result<never, Refusals> =>
+  refuse({ tasks, operation: undefined });
+
+/** Without an id there is nobody to tell. */
+const refusedOperation = (id: string | undefined, message: string): Result<never, Refusals> =>
+  refuse({ tasks: [], operation: id === undefined ? undefined : { id, message } });
+
+function refusalsIn(step: OperationStep): Refusals {
+  const tasks = step.kind === 'refusedTasks' ? step.refused : [];
+  if (step.kind !== 'refusedOperation' || step.id === undefined)
+    return { tasks, operation: undefined };
+  return { tasks, operation: { id: step.id, message: step.message } };
+}
+
+const idsOf = (tasks: readonly TaskInfo[]): readonly TaskId[] =>
+  tasks.map((info) => taskId(info.task_id.value));
+
+/** The group's executor is remembered on its Pod: SHUTDOWN names it. */
+function withExecutor(made: TranslatedTask, executor: string): TranslatedTask {
+  const { metadata } = made.pod;
+  const annotations = { ...metadata.annotations, [ANNOTATION.executorId]: executor };
+  return { ...made, pod: { ...made.pod, metadata: { ...metadata, annotations } } };
 }

@@ -54,19 +54,19 @@ export class Registry {
       isOutstanding: (id, offer) =>
         options.scheduling.outstanding(id).some((one) => one.id === offer),
     });
+    this.operations = new OperationStatuses({
+      clock,
+      ids: options.ids,
+      deliver: (id, status) =>
+        this.send(id, { type: 'UPDATE_OPERATION_STATUS', update_operation_status: { status } }),
+    });
     this.launches = new Launches({
       ...config,
       ports: this.ports,
       scheduling: options.scheduling,
       liveTasks: (id) => this.updates.tasks(id).map((one) => one.task),
       onRefused: (id, agent, refused) => this.#tellRefused(id, agent, refused),
-      onOperationFailed: (id, operation, message) => this.operations.refuse(id, operation, message),
-    });
-    this.operations = new OperationStatuses({
-      clock,
-      ids: options.ids,
-      deliver: (id, status) =>
-        this.send(id, { type: 'UPDATE_OPERATION_STATUS', update_operation_status: { status } }),
+      operations: this.operations,
     });
     this.updates = new StatusUpdates({
       clock,

@@ -201,12 +201,10 @@ export class Subscriptions {
         registration.offers.sent += offers.length;
         const wire = offers.map((offer) =>
           this.#registry.ports.onto(
-            wireOffer(
-              offer,
-              id,
-              registration.profile.capabilities,
-              world.nodes.get({ name: offer.agent }),
-            ),
+            wireOffer(offer, id, registration.profile.capabilities, {
+              node: world.nodes.get({ name: offer.agent }),
+              reservations: world.reservations,
+            }),
             id,
             offer,
           ),
@@ -234,6 +232,8 @@ export class Subscriptions {
           rescind_inverse_offer: { inverse_offer_id: { value: offer } },
         });
       },
+      onOperation: (operation, result) =>
+        this.#registry.launches.onOperation(id, operation, result),
       onLaunchFailed: (task, failure) => this.#registry.launches.onLaunchFailed(id, task, failure),
     };
   }

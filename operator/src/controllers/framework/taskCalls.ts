@@ -29,7 +29,8 @@ export class TaskCalls {
     if (registration === undefined) return;
     registration.offers.accepted += body.offer_ids.length;
     const { place, profile, podTemplate } = registration;
-    this.#registry.launches.accept({ place, principal: profile.principal, podTemplate }, body);
+    const { principal, roles } = profile;
+    this.#registry.launches.accept({ place, principal, roles, podTemplate }, body);
     this.#registry.touch(id);
   }
 

@@ -1,4 +1,6 @@
 import type { FrameworkId } from '../../model/ids.ts';
+import type { Resources } from '../../model/resources.ts';
+import type { CacheReader } from '../../runtime/cache.ts';
 import type { Node } from '../../schema/kubeObjects.ts';
 import type {
   WireInverseOffer,
@@ -7,7 +9,8 @@ import type {
   WireUrl,
 } from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
-import { resourcesToMesos } from '../../schema/mesos/resource.ts';
+import { resourcesToMesos, type WireReservation } from '../../schema/mesos/resource.ts';
+import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseOffer } from '../../state/inverseOfferBook.ts';
 import type { Unavailability } from '../../state/offerBook.ts';
 import type { Offer } from '../scheduling/types.ts';
@@ -17,12 +20,19 @@ const AGENT_PORT = 5051;
 const AGENT_PATH = '/slave(1)';
 const NANOS_PER_MS = 1_000_000;
 
+/** What an offer is described with. */
+export interface OfferSurroundings {
+  readonly node: Node | undefined;
+  /** Reservations by name. */
+  readonly reservations: Pick<CacheReader<ReservationObject>, 'get'>;
+}
+
 /** An offer as its framework reads it; which fields there are follows from its capabilities. */
 export function wireOffer(
   offer: Offer,
   framework: FrameworkId,
   capabilities: ReadonlySet<MesosCapability>,
-  node: Node | undefined,
+  { node, reservations }: OfferSurroundings,
 ): WireOffer {
   const multiRole = capabilities.has('MULTI_ROLE');
   const hostname = hostnameOf(offer.agent, node);
@@ -32,10 +42,10 @@ export function wireOffer(
     agent_id: { value: offer.agent },
     hostname,
     url: urlOf(hostname, node),
-    resources: resourcesToMesos(offer, {
-      allocationInfo: multiRole,
-      reservations: capabilities.has('RESERVATION_REFINEMENT'),
-    }),
+    resources: resourcesToMesos(
+      { ...offer, reserved: reservedOf(offer, reservations) },
+      { allocationInfo: multiRole, reservations: capabilities.has('RESERVATION_REFINEMENT') },
+    ),
     ...attributesOf(node),
     ...(multiRole ? { allocation_info: { role: offer.role } } : {}),
     ...(offer.unavailability === undefined
@@ -43,6 +53,41 @@ export function wireOffer(
       : { unavailability: wireUnavailability(offer.unavailability) }),
     ...domainOf(node),
   };
+}
+
+function reservedOf(
+  { reservedBy, reserved, role }: Offer,
+  reservations: OfferSurroundings['reservations'],
+): readonly { readonly resources: Resources; readonly levels: readonly WireReservation[] }[] {
+  const parts = reservedBy ?? [{ role, resources: reserved, reservationId: '' }];
+  return parts.map((part) => ({
+    resources: part.resources,
+    levels: levelsOf(part, reservations),
+  }));
+}
+
+/** Reservations nest no deeper. */
+const MAX_LEVELS = 16;
+
+/** Every reservation is an object that may go, so all are dynamic but one that is not known any more. */
+function levelsOf(
+  { reservationId, role }: { readonly reservationId: string; readonly role: string },
+  reservations: OfferSurroundings['reservations'],
+): readonly WireReservation[] {
+  const levels: WireReservation[] = [];
+  let at = reservations.get({ name: reservationId });
+  while (at !== undefined && levels.length < MAX_LEVELS) {
+    const { principal, labels, parent } = at.spec;
+    const named = Object.entries(labels ?? {}).map(([key, value]) => ({ key, value }));
+    levels.unshift({
+      type: 'DYNAMIC',
+      role: at.spec.role,
+      ...(principal === undefined ? {} : { principal }),
+      ...(named.length === 0 ? {} : { labels: { labels: named } }),
+    });
+    at = parent === undefined ? undefined : reservations.get({ name: parent });
+  }
+  return levels.length === 0 ? [{ type: 'STATIC', role }] : levels;
 }
 
 /** A question of maintenance as its framework reads it; it names no resources, as in Mesos. */

@@ -83,15 +83,34 @@ describe('resourcesToMesos', () => {
   const offered = {
     resources: resources({ cpus: 1500, mem: 64 * MB }),
     revocable: resources({ cpus: 250 }),
-    reserved: resources({ cpus: 500 }),
+    reserved: [
+      {
+        resources: resources({ cpus: 500 }),
+        levels: [
+          {
+            type: 'DYNAMIC' as const,
+            role: 'eng',
+            principal: 'alice',
+            labels: { labels: [{ key: 'k', value: 'v' }] },
+          },
+        ],
+      },
+    ],
     role: 'eng',
   };
+  const level = offered.reserved[0]?.levels[0];
 
   test('without capabilities: role fields, no allocation_info', () => {
     expect(resourcesToMesos(offered, { allocationInfo: false, reservations: false })).toEqual([
       { name: 'cpus', type: 'SCALAR', scalar: { value: 1 }, role: '*' },
       { name: 'mem', type: 'SCALAR', scalar: { value: 64 }, role: '*' },
-      { name: 'cpus', type: 'SCALAR', scalar: { value: 0.5 }, role: 'eng' },
+      {
+        name: 'cpus',
+        type: 'SCALAR',
+        scalar: { value: 0.5 },
+        role: 'eng',
+        reservation: { principal: 'alice', labels: { labels: [{ key: 'k', value: 'v' }] } },
+      },
       { name: 'cpus', type: 'SCALAR', scalar: { value: 0.25 }, role: '*', revocable: {} },
     ]);
   });
@@ -105,7 +124,7 @@ describe('resourcesToMesos', () => {
         type: 'SCALAR',
         scalar: { value: 0.5 },
         allocation_info: { role: 'eng' },
-        reservations: [{ type: 'STATIC', role: 'eng' }],
+        reservations: [level],
       },
       {
         name: 'cpus',
@@ -115,5 +134,28 @@ describe('resourcesToMesos', () => {
         revocable: {},
       },
     ]);
+  });
+
+  test('refined reservations are for those who know them; static ones are their role alone', () => {
+    const parts = {
+      resources: resources({ cpus: 1000 }),
+      revocable: resources({}),
+      reserved: [
+        { resources: resources({ cpus: 400 }), levels: [{ type: 'STATIC' as const, role: 'eng' }] },
+        {
+          resources: resources({ cpus: 600 }),
+          levels: [
+            { type: 'STATIC' as const, role: 'eng' },
+            { type: 'DYNAMIC' as const, role: 'eng/web' },
+          ],
+        },
+      ],
+      role: 'eng/web',
+    };
+    expect(resourcesToMesos(parts, { allocationInfo: false, reservations: false })).toEqual([
+      { name: 'cpus', type: 'SCALAR', scalar: { value: 0.4 }, role: 'eng' },
+    ]);
+    const [, refined] = resourcesToMesos(parts, { allocationInfo: false, reservations: true });
+    expect(refined?.reservations?.map((one) => one.role)).toEqual(['eng', 'eng/web']);
   });
 });

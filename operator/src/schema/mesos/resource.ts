@@ -7,6 +7,7 @@ import {
   type Resources,
   resources,
   subtract,
+  sumOf,
 } from '../../model/resources.ts';
 import { ok, type Result, refuse } from '../../model/result.ts';
 import { Double, Integer, listOf, optionalEnum } from './lenient.ts';
@@ -61,6 +62,16 @@ export const MesosResource = z.object({
 });
 export type MesosResource = z.infer<typeof MesosResource>;
 
+/** One level of a reservation. */
+export interface WireReservation {
+  readonly type: 'STATIC' | 'DYNAMIC';
+  readonly role: string;
+  readonly principal?: string;
+  readonly labels?: {
+    readonly labels: readonly { readonly key: string; readonly value: string }[];
+  };
+}
+
 /** One resource of an offer as it is written. */
 export interface WireResource {
   readonly name: string;
@@ -68,7 +79,9 @@ export interface WireResource {
   readonly scalar: { readonly value: number };
   readonly role?: string;
   readonly allocation_info?: { readonly role: string };
-  readonly reservations?: readonly { readonly type: 'STATIC'; readonly role: string }[];
+  /** The older form of one dynamic reservation. */
+  readonly reservation?: Omit<WireReservation, 'type' | 'role'>;
+  readonly reservations?: readonly WireReservation[];
   readonly revocable?: Record<string, never>;
 }
 
@@ -147,26 +160,44 @@ function readScalar(one: MesosResource): Result<Resources, string> {
 const RESOURCE_NAME = /^[A-Za-z0-9]([A-Za-z0-9./_-]{0,61}[A-Za-z0-9])?$/;
 
 export interface OfferedAmounts extends TaskAmounts {
-  /** The part of `resources` that comes from reservations. */
-  readonly reserved: Resources;
+  /** The parts of `resources` that come from reservations, each with its levels, outermost first. */
+  readonly reserved: readonly {
+    readonly resources: Resources;
+    readonly levels: readonly WireReservation[];
+  }[];
   readonly role: string;
 }
 
-/** The resources of an offer in the form its framework reads. */
+/**
+ * The resources of an offer in the form its framework reads. Without RESERVATION_REFINEMENT, refined reservations are
+ * left out: the older form has no words for them.
+ */
 export function resourcesToMesos(offered: OfferedAmounts, form: ResourceForm): WireResource[] {
-  const unreserved = subtract(offered.resources, offered.reserved);
+  const unreserved = subtract(
+    offered.resources,
+    sumOf(offered.reserved.map((part) => part.resources)),
+  );
+  const open = form.reservations ? {} : { role: '*' };
   return [
-    ...scalars(unreserved, form, offered.role, form.reservations ? {} : { role: '*' }),
-    ...scalars(offered.reserved, form, offered.role, reservedFields(offered.role, form)),
-    ...scalars(offered.revocable, form, offered.role, {
-      ...(form.reservations ? {} : { role: '*' }),
-      revocable: {},
+    ...scalars(unreserved, form, offered.role, open),
+    ...offered.reserved.flatMap(({ resources: part, levels }) => {
+      const fields = reservedFields(levels, form);
+      return fields === undefined ? [] : scalars(part, form, offered.role, fields);
     }),
+    ...scalars(offered.revocable, form, offered.role, { ...open, revocable: {} }),
   ];
 }
 
-function reservedFields(role: string, form: ResourceForm): Partial<WireResource> {
-  return form.reservations ? { reservations: [{ type: 'STATIC', role }] } : { role };
+/** Source: Mesos `src/common/resources_utils.cpp`, `convertResourceFormat`. */
+function reservedFields(
+  levels: readonly WireReservation[],
+  form: ResourceForm,
+): Partial<WireResource> | undefined {
+  if (form.reservations) return { reservations: levels };
+  const [level, refined] = levels;
+  if (level === undefined || refined !== undefined) return undefined;
+  const { role, type, ...reservation } = level;
+  return type === 'STATIC' ? { role } : { role, reservation };
 }
 
 function scalars(
