@@ -145,7 +145,8 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     ledger: () => snapshot().ledger,
     current: () => frameworkReservations.current(),
   });
-  const maintenance = createMaintenanceController({ world, kube, clock, recorder });
+  const inverseAnswers = () => scheduling.inverseAnswers();
+  const maintenance = createMaintenanceController({ ...options, inverseAnswers });
   Object.assign(late, { preemption, reservation, maintenance });
   const viewInput = (): ViewInput => ({
     world,

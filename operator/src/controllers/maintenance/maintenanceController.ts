@@ -2,13 +2,15 @@ import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
 import type { WorkResult } from '../../runtime/workQueue.ts';
 import { MAINTENANCE_WINDOWS, type MaintenanceWindowObject } from '../../schema/mezzoKinds.ts';
+import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
 import type { Unavailability } from '../../state/offerBook.ts';
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import type { Recorder } from '../shared/recorder.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
-import { type TaskView, taskViewOf } from '../task/taskView.ts';
 import { killTask } from '../task/taskWrites.ts';
 import type { World } from '../world.ts';
+import { decideDrain } from './decideDrain.ts';
+import { gatherDrain, tasksOn } from './gatherDrain.ts';
 import { agentsOf, endOf, phaseOf, startOf, unavailableAgents } from './windows.ts';
 
 export interface MaintenanceOptions {
@@ -16,6 +18,7 @@ export interface MaintenanceOptions {
   readonly kube: KubeApi;
   readonly clock: Clock;
   readonly recorder: Recorder;
+  readonly inverseAnswers: () => readonly InverseAnswerRow[];
 }
 
 export interface MaintenanceController {
@@ -26,16 +29,32 @@ export interface MaintenanceController {
   unavailable(): ReadonlyMap<string, Unavailability>;
 }
 
+interface Progress {
+  readonly agents: AgentProgress[];
+  /** Jobs that cannot spare an instance now. */
+  readonly waitsFor: readonly string[];
+}
+
 type AgentProgress = NonNullable<NonNullable<MaintenanceWindowObject['status']>['agents']>[number];
 
 const DRAIN_LOOK_MS = 2_000;
 /** No timer is longer: the wall clock may step. */
 const LONGEST_SLEEP_MS = 10 * 60_000;
+const IDLE_STATE = { Scheduled: 'Waiting', Done: 'Released' } as const;
+/** Jobs named in one message. */
+const NAMED = 5;
 /** Agents listed in one status. */
 const LISTED = 1_000;
 
 /** Freezes the agents of an active window and, in mode Drain, moves their tasks away a few agents at a time. */
 export function createMaintenanceController(options: MaintenanceOptions): MaintenanceController {
+  let last: Promise<unknown> = Promise.resolve();
+  // Two windows that look at once could both take a job's last spare instance.
+  const oneAtATime = async <T>(step: () => Promise<T>): Promise<T> => {
+    const turn = last.then(step, step);
+    last = turn;
+    return await turn;
+  };
   return {
     inMaintenance() {
       const nowMs = options.clock.nowMs();
@@ -50,10 +69,10 @@ export function createMaintenanceController(options: MaintenanceOptions): Mainte
       if (window === undefined) return { kind: 'awaitChange' };
       const nowMs = options.clock.nowMs();
       const phase = phaseOf(window, nowMs);
-      const agents =
+      const { agents, waitsFor } =
         phase === 'Active'
-          ? await drainStep(options, window)
-          : idleAgents(options.world, window, phase);
+          ? await oneAtATime(() => drainStep(options, window))
+          : { agents: agentsIn(options, window, IDLE_STATE[phase]), waitsFor: [] };
       const generation = window.metadata.generation ?? 0;
       await writeStatus<MaintenanceWindowObject>(options.kube, MAINTENANCE_WINDOWS, window, {
         ...window.status,
@@ -62,7 +81,7 @@ export function createMaintenanceController(options: MaintenanceOptions): Mainte
         agents: agents.slice(0, LISTED),
         conditions: withCondition(
           window.status?.conditions,
-          condition(window, phase, agents),
+          condition(window, phase, agents, waitsFor),
           generation,
           isoTime(nowMs),
         ),
@@ -77,62 +96,76 @@ export function createMaintenanceController(options: MaintenanceOptions): Mainte
   };
 }
 
-function tasksOn(world: World, agent: string): readonly TaskView[] {
-  return world.pods
-    .byIndex('node', agent)
-    .filter((pod) => pod.metadata.labels?.['mezzo.dev/framework'] !== undefined)
-    .map(taskViewOf)
-    .filter((task) => !task.terminal);
-}
-
-/** Drains at most `spec.concurrency` agents at the same time; frozen ones wait their turn. */
+/** Moves the tasks that may go now; frozen agents wait their turn. */
 async function drainStep(
   options: MaintenanceOptions,
   window: MaintenanceWindowObject,
-): Promise<AgentProgress[]> {
-  const progress: AgentProgress[] = [];
-  let draining = 0;
-  for (const name of agentsOf(options.world, window)) {
-    const tasks = tasksOn(options.world, name);
-    const tasksLeft = tasks.length;
-    if (window.spec.mode !== 'Drain') progress.push({ name, state: 'Frozen', tasksLeft });
-    else if (tasksLeft === 0) progress.push({ name, state: 'Drained', tasksLeft });
-    else if (draining >= (window.spec.concurrency ?? 1))
-      progress.push({ name, state: 'Frozen', tasksLeft });
-    else {
-      draining += 1;
-      for (const task of tasks.filter((one) => !one.deleting)) {
-        await killTask(options.kube, task, {
-          intent: 'drain',
-          nowMs: options.clock.nowMs(),
-          why: `maintenance window ${window.metadata.name} drains ${name}`,
-        });
-      }
-      const before = window.status?.agents?.find((one) => one.name === name);
-      if (before?.state !== 'Draining')
-        options.recorder.event(
-          window,
-          'Normal',
-          'AgentDraining',
-          `moving ${tasksLeft} task(s) away from ${name}`,
-        );
-      progress.push({ name, state: 'Draining', tasksLeft });
+): Promise<Progress> {
+  const { world, kube, clock, recorder } = options;
+  if (window.spec.mode !== 'Drain')
+    return { agents: agentsIn(options, window, 'Frozen'), waitsFor: [] };
+  const steps = decideDrain(gatherDrain(world, window, clock.nowMs()));
+  for (const { name, state, move, tasksLeft } of steps) {
+    const tasks = new Map(tasksOn(world, name).map((task) => [task.key, task]));
+    for (const key of move) {
+      const task = tasks.get(key);
+      if (task === undefined) continue;
+      await killTask(kube, task, {
+        intent: 'drain',
+        nowMs: clock.nowMs(),
+        why: `maintenance window ${window.metadata.name} drains ${name}`,
+      });
     }
+    const before = window.status?.agents?.find((one) => one.name === name);
+    if (state === 'Draining' && before?.state !== 'Draining')
+      recorder.event(
+        window,
+        'Normal',
+        'AgentDraining',
+        `moving ${tasksLeft} task(s) away from ${name}`,
+      );
   }
-  return progress;
+  const answers = answersBy(options);
+  return {
+    agents: steps.map(({ name, state, tasksLeft }) => ({
+      name,
+      state,
+      tasksLeft,
+      ...answers(name),
+    })),
+    waitsFor: [...new Set(steps.flatMap((step) => step.waitsFor))].toSorted(),
+  };
 }
 
-function idleAgents(
-  world: World,
+function agentsIn(
+  options: MaintenanceOptions,
   window: MaintenanceWindowObject,
-  phase: 'Scheduled' | 'Done',
+  state: AgentProgress['state'],
 ): AgentProgress[] {
-  const state = phase === 'Scheduled' ? ('Waiting' as const) : ('Released' as const);
-  return agentsOf(world, window).map((name) => ({
+  const answers = answersBy(options);
+  return agentsOf(options.world, window).map((name) => ({
     name,
     state,
-    tasksLeft: tasksOn(world, name).length,
+    tasksLeft: tasksOn(options.world, name).length,
+    ...answers(name),
   }));
+}
+
+/** What frameworks said to leaving each agent; nothing where nobody was asked. */
+function answersBy({ inverseAnswers }: MaintenanceOptions) {
+  const byAgent = Map.groupBy(inverseAnswers(), (row): string => row.agent);
+  return (agent: string): Partial<AgentProgress> => {
+    const rows = byAgent.get(agent);
+    if (rows === undefined) return {};
+    const count = (answer: string): number => rows.filter((row) => row.answer === answer).length;
+    return {
+      answers: {
+        accepted: count('accepted'),
+        declined: count('declined'),
+        unknown: count('unknown'),
+      },
+    };
+  };
 }
 
 /** Ready: the agents are as the window wants them, and whoever waits for that may begin. */
@@ -140,6 +173,7 @@ function condition(
   window: MaintenanceWindowObject,
   phase: 'Scheduled' | 'Active' | 'Done',
   agents: readonly AgentProgress[],
+  waitsFor: readonly string[],
 ): ConditionValue {
   const told = (status: 'True' | 'False', reason: string, message: string): ConditionValue => ({
     type: 'Ready',
@@ -156,7 +190,14 @@ function condition(
   const left = agents.reduce((total, agent) => total + agent.tasksLeft, 0);
   if (window.spec.mode !== 'Drain')
     return told('True', 'Frozen', `${count} take nothing new; ${left} task(s) go on running there`);
-  return left === 0
-    ? told('True', 'Drained', `no task is left on ${count}`)
-    : told('False', 'Draining', `${count} take nothing new; ${left} task(s) are left there`);
+  if (left === 0) return told('True', 'Drained', `no task is left on ${count}`);
+  const remains = `${count} take nothing new; ${left} task(s) are left there`;
+  if (waitsFor.length === 0) return told('False', 'Draining', remains);
+  const named = waitsFor.slice(0, NAMED).join(', ');
+  const more = waitsFor.length > NAMED ? ` and ${waitsFor.length - NAMED} more` : '';
+  return told(
+    'False',
+    'WaitingForJobs',
+    `${remains}; ${named}${more} can spare no instance (spec.sla.minAvailable): add instances, or set spec.deadlineSeconds or slaPolicy: Ignore here`,
+  );
 }

@@ -53,7 +53,8 @@ export const MaintenanceWindowSpec = z
       .meta(
         kube({
           description:
-            'Honour moves no task that a job may not spare, until the deadline; Ignore moves them all.',
+            'Honour takes no ready instance from a ServiceJob that is at its spec.sla.minAvailable, until the deadline; ' +
+            'Ignore moves all tasks.',
           default: 'Honour',
         }),
       ),
@@ -94,6 +95,14 @@ export const MaintenanceWindowStatus = StatusBase.extend({
           .enum(['Waiting', 'Frozen', 'Draining', 'Drained', 'Released'])
           .describe('How far the agent is.'),
         tasksLeft: count('Tasks still on it.'),
+        answers: z
+          .object({
+            accepted: count('Frameworks that agreed to leave it.'),
+            declined: count('Frameworks that would rather stay.'),
+            unknown: count('Frameworks that have not answered.'),
+          })
+          .optional()
+          .describe('What frameworks answered to the inverse offers for it.'),
       }),
     )
     .max(1000)
