@@ -3,6 +3,7 @@ import type { ContractEnv } from './fixtures.ts';
 import { deletionContract } from './sections/deletion.ts';
 import { listContract } from './sections/lists.ts';
 import { patchContract } from './sections/patches.ts';
+import { podActionContract } from './sections/podActions.ts';
 import { watchContract } from './sections/watches.ts';
 import { writeContract } from './sections/writes.ts';
 
@@ -27,6 +28,7 @@ export function kubeApiContract(name: string, start: () => Promise<ContractEnv>)
     writeContract(current);
     patchContract(current);
     deletionContract(current);
+    podActionContract(current);
     listContract(current);
     watchContract(current);
   });

@@ -1,5 +1,6 @@
 import type { Clock } from '../../operator/src/ports/clock.ts';
 import type { KubeApi, KubeObject, ResourceRef } from '../../operator/src/ports/kubeApi.ts';
+import { PODS } from '../../operator/src/schema/kubeKinds.ts';
 import type { Oracles } from './oracles.ts';
 
 interface LeaseSpec {
@@ -67,6 +68,14 @@ export function watchLease(
     delete: (ref, key, options) => {
       judge('delete', ref, key.name);
       return kube.delete(ref, key, options);
+    },
+    evict: (pod, options) => {
+      judge('evict', PODS, pod.name);
+      return kube.evict(pod, options);
+    },
+    bind: (pod, nodeName, options) => {
+      judge('bind', PODS, pod.name);
+      return kube.bind(pod, nodeName, options);
     },
   };
 }

@@ -269,6 +269,8 @@ function methodsOf(kube: KubeApi): KubeApi {
     update: (ref, object, options) => kube.update(ref, object, options),
     patch: (ref, key, type, body, options) => kube.patch(ref, key, type, body, options),
     delete: (ref, key, options) => kube.delete(ref, key, options),
+    evict: (pod, options) => kube.evict(pod, options),
+    bind: (pod, nodeName, options) => kube.bind(pod, nodeName, options),
   };
 }
 

@@ -293,10 +293,10 @@ export class Workload {
     const { spec } = object as { spec?: object };
     const { uid } = object.metadata;
     const key = ref.namespaced ? keyOf(object) : { name: object.metadata.name };
-    api.corrupt(ref, key, { ...spec, ...wrong }, { by: USER });
+    api.forceSpec(ref, key, { ...spec, ...wrong }, { by: USER });
     const leftMs = activeMs - clock.monotonicMs();
     clock.setTimer(Math.min(leftMs, 3000 + rng.int(30_000)), () => {
-      if (api.peek(ref, key)?.metadata.uid === uid) api.corrupt(ref, key, spec, { by: USER });
+      if (api.peek(ref, key)?.metadata.uid === uid) api.forceSpec(ref, key, spec, { by: USER });
     });
   }
 

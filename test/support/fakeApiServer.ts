@@ -261,13 +261,16 @@ export class FakeApiServer {
     return written;
   }
 
-  /** Stores a spec as it is, past every rule: as an object looks that was stored under an older schema. */
-  corrupt(ref: ResourceRef, key: ObjectKey, spec: unknown, options: Sent = {}): void {
+  /**
+   * Stores a spec as it is, past every rule: as an object looks that was stored under an older schema, or for a
+   * subresource that may change what plain writes may not.
+   */
+  forceSpec(ref: ResourceRef, key: ObjectKey, spec: unknown, options: Sent = {}): KubeObject {
     const store = this.#store(ref);
     const old = this.#stored(store, key);
     const generation = (old.metadata.generation ?? 0) + 1;
     const next = { ...withMetadata(old, { generation }), spec } as KubeObject;
-    this.#commit(store, 'modified', next, old, options);
+    return this.#commit(store, 'modified', next, old, options);
   }
 
   delete(ref: ResourceRef, key: ObjectKey, options: DeleteOptions & Sent = {}): void {

@@ -105,6 +105,11 @@ export interface DeleteOptions extends WriteOptions {
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
 }
 
+export interface BindOptions extends WriteOptions {
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+}
+
 /**
  * All methods reject with `KubeApiError` only. Reads are retried by the caller; the transport retries nothing
  * but 429 with Retry-After of reads. Every call is bounded by a deadline of the transport.
@@ -143,6 +148,13 @@ export interface KubeApi {
   ): Promise<T>;
   /** Resolves when the deletion is accepted; the object may remain while finalizers hold it. */
   delete(ref: ResourceRef, key: ObjectKey, options?: DeleteOptions): Promise<void>;
+  /**
+   * Deletes a Pod if its PodDisruptionBudget allows it, and marks it as disrupted.
+   * Errors: `tooManyRequests` while a budget forbids it; `unavailable` when more than one budget covers the Pod.
+   */
+  evict(pod: ObjectKey, options?: DeleteOptions): Promise<void>;
+  /** Places a Pod that has no node yet. Errors: `conflict` when it has one or is being deleted. */
+  bind(pod: ObjectKey, nodeName: string, options?: BindOptions): Promise<void>;
 }
 
 export interface ObjectKey {

@@ -87,5 +87,8 @@ export function createGuardedApi(options: GuardedApiOptions): KubeApi {
     },
     delete: (ref, key, given) =>
       guarded(`delete ${ref.kind} ${key.name}`, given, (all) => api.delete(ref, key, all)),
+    evict: (pod, given) => guarded(`evict Pod ${pod.name}`, given, (all) => api.evict(pod, all)),
+    bind: (pod, nodeName, given) =>
+      guarded(`bind Pod ${pod.name}`, given, (all) => api.bind(pod, nodeName, all)),
   };
 }

@@ -275,6 +275,8 @@ describe('createGuardedApi', () => {
         patch: (...args) => client.patch(...args),
         update: (...args) => client.update(...args),
         delete: (...args) => client.delete(...args),
+        evict: (...args) => client.evict(...args),
+        bind: (...args) => client.bind(...args),
         // As the real transport: waits for a turn, then asks whether the write is still wanted.
         create: async (ref, object, options) => {
           await hold.block;
@@ -314,6 +316,8 @@ describe('createGuardedApi', () => {
       api.update(PODS, pod('a')),
       api.patch(PODS, { name: 'a', namespace: 'team' }, 'merge', {}),
       api.delete(PODS, { name: 'a', namespace: 'team' }),
+      api.evict({ name: 'a', namespace: 'team' }),
+      api.bind({ name: 'a', namespace: 'team' }, 'node-1'),
     ])
       expect(await codeOf(call)).toBe('notLeader');
     expect(sent).toEqual([]);

@@ -23,6 +23,8 @@ beforeEach(() => {
     update: (...call) => inner.update(...call),
     patch: (...call) => inner.patch(...call),
     delete: (...call) => inner.delete(...call),
+    evict: (...call) => inner.evict(...call),
+    bind: (...call) => inner.bind(...call),
   };
   kube = quarantinedApi(plain, () => inQuarantine);
 });
@@ -36,6 +38,7 @@ test('in quarantine no Pod is deleted, and the refusal may be tried again', asyn
     message:
       "Pod shop-0-0 is not deleted: the cluster's history went backwards and is in quarantine",
   });
+  await expect(kube.evict(key)).rejects.toMatchObject({ code: 'unavailable', retryable: true });
   expect((all.api.get(PODS, key) as Pod).metadata.deletionTimestamp).toBeUndefined();
   inQuarantine = false;
   await kube.delete(PODS, key);

@@ -7,18 +7,20 @@ import { OperatorError } from './errors.ts';
  * missing: killing what nobody seems to want would kill healthy work.
  */
 export function quarantinedApi(api: KubeApi, inQuarantine: () => boolean): KubeApi {
+  const refusal = (name: string): OperatorError =>
+    new OperatorError(
+      'unavailable',
+      `Pod ${name} is not deleted: the cluster's history went backwards and is in quarantine`,
+    );
   return {
     ...api,
     delete(ref, key, options) {
-      if (ref.plural === PODS.plural && ref.group === PODS.group && inQuarantine()) {
-        return Promise.reject(
-          new OperatorError(
-            'unavailable',
-            `Pod ${key.name} is not deleted: the cluster's history went backwards and is in quarantine`,
-          ),
-        );
-      }
-      return api.delete(ref, key, options);
+      const isPod = ref.plural === PODS.plural && ref.group === PODS.group;
+      return isPod && inQuarantine()
+        ? Promise.reject(refusal(key.name))
+        : api.delete(ref, key, options);
     },
+    evict: (pod, options) =>
+      inQuarantine() ? Promise.reject(refusal(pod.name)) : api.evict(pod, options),
   };
 }

@@ -25,6 +25,12 @@ export const CONFIG_MAPS = core('configmaps', 'ConfigMap', true);
 export const LEASES = grouped('coordination.k8s.io', 'leases', 'Lease', true);
 export const EVENTS = grouped('events.k8s.io', 'events', 'Event', true);
 export const ENDPOINT_SLICES = grouped('discovery.k8s.io', 'endpointslices', 'EndpointSlice', true);
+export const DISRUPTION_BUDGETS = grouped(
+  'policy',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+  true,
+);
 export const CONTROLLER_REVISIONS = grouped(
   'apps',
   'controllerrevisions',

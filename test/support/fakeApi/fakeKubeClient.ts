@@ -1,4 +1,5 @@
 import type {
+  BindOptions,
   DeleteOptions,
   KubeApi,
   KubeObject,
@@ -13,9 +14,11 @@ import type {
   WatchOptions,
   WriteOptions,
 } from '../../../operator/src/ports/kubeApi.ts';
+import { PODS } from '../../../operator/src/schema/kubeKinds.ts';
 import type { FakeApiServer } from '../fakeApiServer.ts';
 import { kubeError } from './errors.ts';
 import { frozenCopy } from './json.ts';
+import { bindPod, evictPod } from './podSubresources.ts';
 
 /** One request on its way: `perform` is what the server does when it arrives. */
 export interface Exchange<T> {
@@ -129,6 +132,18 @@ export class FakeKubeClient implements KubeApi {
   delete(ref: ResourceRef, key: ObjectKey, options: DeleteOptions = {}): Promise<void> {
     return this.#write(`delete ${ref.plural} ${key.name}`, options, (how) => {
       this.#api.delete(ref, scoped(ref, key), { ...options, ...how });
+    });
+  }
+
+  evict(pod: ObjectKey, options: DeleteOptions = {}): Promise<void> {
+    return this.#write(`evict pods ${pod.name}`, options, (how) => {
+      evictPod(this.#api, scoped(PODS, pod), { ...options, ...how });
+    });
+  }
+
+  bind(pod: ObjectKey, nodeName: string, options: BindOptions = {}): Promise<void> {
+    return this.#write(`bind pods ${pod.name}`, options, (how) => {
+      bindPod(this.#api, scoped(PODS, pod), nodeName, { ...options, ...how });
     });
   }
 

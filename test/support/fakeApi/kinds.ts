@@ -2,6 +2,7 @@ import type { KubeObject, ResourceRef } from '../../../operator/src/ports/kubeAp
 import {
   CONFIG_MAPS,
   CONTROLLER_REVISIONS,
+  DISRUPTION_BUDGETS,
   ENDPOINT_SLICES,
   EVENTS,
   LEASES,
@@ -108,6 +109,12 @@ export const BUILT_IN_KINDS: readonly KindOptions[] = [
   plain(EVENTS),
   plain(ENDPOINT_SLICES),
   plain(CONTROLLER_REVISIONS),
+  {
+    ref: DISRUPTION_BUDGETS,
+    statusSubresource: true,
+    metadataThroughStatus: true,
+    countsGenerations: true,
+  },
 ];
 
 /** A custom resource with a status subresource, as every Mezzo kind has. */

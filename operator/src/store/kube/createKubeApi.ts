@@ -16,6 +16,7 @@ import {
   type WriteOptions,
 } from '../../ports/kubeApi.ts';
 import type { Logger } from '../../ports/logger.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
 import { type Call, Caller, type KubeApiMetrics } from './caller.ts';
 import { Connections } from './connections.ts';
 import { Credentials, type KubeConfigSource, loadKubeConfig } from './credentials.ts';
@@ -94,6 +95,7 @@ export function createKubeApi(options: KubeApiOptions): KubeApiClient {
     watch: (ref, watchOptions, onEvent, signal) =>
       watch({ caller, clock }, ref, watchOptions, onEvent, signal),
     ...writes(caller),
+    ...podActions(caller),
   };
 }
 
@@ -156,6 +158,37 @@ async function watch<T extends KubeObject>(
     cancel();
   }
   return { kind: 'closed' };
+}
+
+/** What is made of a Pod through its subresources; the server replies with a Status. */
+function podActions(caller: Caller): Pick<KubeApi, 'evict' | 'bind'> {
+  const post = async (
+    pod: ObjectKey,
+    subresource: 'eviction' | 'binding',
+    body: object,
+    options: WriteOptions,
+  ): Promise<void> => {
+    const path = objectPath(PODS, keyOf(PODS, pod), subresource);
+    const call = writeCall('create', 'POST', PODS, { path, options });
+    await caller.json({ ...call, body });
+  };
+  return {
+    async evict(pod, options = {}) {
+      const metadata = keyOf(PODS, pod);
+      const body = { apiVersion: 'policy/v1', kind: 'Eviction', metadata };
+      await post(pod, 'eviction', { ...body, deleteOptions: deleteBody(options) }, options);
+    },
+    async bind(pod, nodeName, options = {}) {
+      const { uid, resourceVersion } = options;
+      const metadata = {
+        ...keyOf(PODS, pod),
+        ...(uid !== undefined && { uid }),
+        ...(resourceVersion !== undefined && { resourceVersion }),
+      };
+      const target = { apiVersion: 'v1', kind: 'Node', name: nodeName };
+      await post(pod, 'binding', { apiVersion: 'v1', kind: 'Binding', metadata, target }, options);
+    },
+  };
 }
 
 function writes(caller: Caller): Pick<KubeApi, 'create' | 'update' | 'patch' | 'delete'> {
