@@ -4,7 +4,7 @@ import type {
   ConstraintPredicate,
   ConstraintSelector,
   RoleConstraints,
-} from '../../operator/src/allocator/engine/types.ts';
+} from '../../operator/src/allocator/offerConstraints.ts';
 
 const Flag = z.union([z.literal(true), z.strictObject({}), z.null()]);
 const Value = z.union([

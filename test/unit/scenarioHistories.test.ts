@@ -63,7 +63,7 @@ function replayed(
   return replay;
 }
 
-/** The faults that any of a few hundred histories shows. */
+/** The faults that any of some histories shows. */
 function faultsWith(
   plant: (engine: AllocatorEngine) => AllocatorEngine,
   options: Partial<EngineOptions> = {},
@@ -85,7 +85,7 @@ describe('long random histories', () => {
       fc.property(histories, (moves) => {
         expect(replayed(moves, options).faults).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 

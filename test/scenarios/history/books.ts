@@ -3,10 +3,11 @@ import type {
   EngineOffer,
   OfferRef,
   Parts,
+  PortRanges,
   ReservedPart,
 } from '../../../operator/src/allocator/engine/types.ts';
 
-/** Amounts by sort and name: `u:cpus` unreserved, `s:a>a/b:cpus` reserved, `r:cpus` revocable. */
+/** Amounts by sort and name: `u:cpus` unreserved, `s:a>a/b:cpus` reserved, `r:cpus` revocable; `u:#7` is port 7. */
 export type Flat = ReadonlyMap<string, number>;
 
 export interface Holding extends OfferRef {
@@ -22,6 +23,8 @@ interface FrameworkBook {
   roles: readonly string[];
   readonly suppressed: Set<string>;
   active: boolean;
+  /** It refused something once: whether it still does is not kept here. */
+  hasRefused: boolean;
 }
 
 interface QuotaBook {
@@ -36,22 +39,36 @@ export function flatten(parts: Parts): Map<string, number> {
       if (amount !== 0)
         flat.set(`${prefix}:${name}`, (flat.get(`${prefix}:${name}`) ?? 0) + amount);
   };
+  const putPorts = (prefix: string, ranges: PortRanges | undefined): void => {
+    for (const [first, last] of ranges ?? [])
+      for (let port = first; port <= last; port++) flat.set(`${prefix}:#${port}`, 1);
+  };
   put('u', parts.resources);
+  putPorts('u', parts.ports);
   put('r', parts.revocable);
-  for (const one of parts.reserved ?? []) put(`s:${one.stack.join('>')}`, one.resources);
+  for (const one of parts.reserved ?? []) {
+    put(`s:${one.stack.join('>')}`, one.resources);
+    putPorts(`s:${one.stack.join('>')}`, one.ports);
+  }
   return flat;
 }
 
 /** The other way round; keys of no amount are left out. */
 export function partsOfFlat(flat: Flat): Parts {
   const resources: Record<string, number> = {};
+  const ports: Record<string, (readonly [number, number])[]> = {};
   const revocable: Record<string, number> = {};
   const reserved = new Map<string, Record<string, number>>();
   for (const [key, amount] of flat) {
     if (amount <= 0) continue;
     const [sort, ...rest] = key.split(':');
     const name = rest.at(-1) ?? '';
-    if (sort === 'u') resources[name] = amount;
+    if (name.startsWith('#')) {
+      const port = Number(name.slice(1));
+      const stack = sort === 'u' ? '' : (rest[0] ?? '');
+      ports[stack] = [...(ports[stack] ?? []), [port, port]];
+      if (stack !== '') reserved.set(stack, { ...reserved.get(stack) });
+    } else if (sort === 'u') resources[name] = amount;
     else if (sort === 'r') revocable[name] = amount;
     else {
       const stack = rest[0] ?? '';
@@ -60,10 +77,15 @@ export function partsOfFlat(flat: Flat): Parts {
   }
   return {
     resources,
+    ports: ports[''] ?? [],
     revocable,
     reserved: [...reserved].map(
       ([stack, amounts]) =>
-        ({ stack: stack.split('>'), resources: amounts }) as unknown as ReservedPart,
+        ({
+          stack: stack.split('>'),
+          resources: amounts,
+          ports: ports[stack] ?? [],
+        }) as unknown as ReservedPart,
     ),
   };
 }
@@ -103,6 +125,7 @@ export class Books {
       case 'removeAgent':
         return this.#enterAgent(event);
       case 'addFramework':
+      case 'updateFramework':
       case 'removeFramework':
       case 'activate':
       case 'deactivate':
@@ -121,11 +144,15 @@ export class Books {
       case 'removeQuota':
         this.quotas.delete(event.role);
         return;
-      case 'recover':
+      case 'recover': {
+        const framework = this.frameworks.get(event.framework);
+        if (framework !== undefined && (event.refuseMs ?? 0) > 0) framework.hasRefused = true;
         return this.#recover(event, flatten(event.parts ?? {}));
+      }
       case 'use':
         return this.#use(event, flatten(event.parts ?? {}));
       case 'reserve':
+      case 'unreserve':
         return this.#reserve(event);
       default:
         return;
@@ -141,7 +168,12 @@ export class Books {
       return;
     }
     const total = this.agents.get(event.id)?.total ?? new Map<string, number>();
-    if (event.total !== undefined) replace(total, 'u:', flatten({ resources: event.total }));
+    if (event.total !== undefined || event.ports !== undefined)
+      replace(
+        total,
+        'u:',
+        flatten({ resources: event.total ?? {}, ports: event.ports ?? portsOf(total) }),
+      );
     if (event.revocable !== undefined)
       replace(total, 'r:', flatten({ revocable: event.revocable }));
     if (event.reserved !== undefined) replace(total, 's:', flatten({ reserved: event.reserved }));
@@ -151,7 +183,7 @@ export class Books {
   #enterFramework(
     event: Extract<
       AllocatorEvent,
-      { kind: 'addFramework' | 'removeFramework' | 'activate' | 'deactivate' }
+      { kind: 'addFramework' | 'updateFramework' | 'removeFramework' | 'activate' | 'deactivate' }
     >,
   ): void {
     if (event.kind === 'removeFramework') {
@@ -162,10 +194,13 @@ export class Books {
         roles: event.roles ?? [],
         suppressed: new Set(event.suppressed),
         active: event.active ?? true,
+        hasRefused: false,
       });
     else {
       const framework = this.frameworks.get(event.id);
-      if (framework !== undefined) framework.active = event.kind === 'activate';
+      if (framework === undefined) return;
+      if (event.kind === 'updateFramework') framework.roles = event.roles ?? framework.roles;
+      else framework.active = event.kind === 'activate';
     }
   }
 
@@ -238,9 +273,15 @@ export class Books {
     addTo(used, flat, 1);
   }
 
-  #reserve(event: Extract<AllocatorEvent, { kind: 'reserve' }>): void {
-    const reserved = flatten({ reserved: [{ stack: event.stack, resources: event.resources }] });
-    const unreserved = flatten({ resources: event.resources });
+  /** What is reserved comes out of the reservation one level up, and goes back there. */
+  #reserve(event: Extract<AllocatorEvent, { kind: 'reserve' | 'unreserve' }>): void {
+    const { resources } = event;
+    const inner = flatten({ reserved: [{ stack: event.stack, resources }] });
+    const outer =
+      event.stack.length === 1
+        ? flatten({ resources })
+        : flatten({ reserved: [{ stack: event.stack.slice(0, -1), resources }] });
+    const [unreserved, reserved] = event.kind === 'reserve' ? [outer, inner] : [inner, outer];
     const total = this.agents.get(event.agent)?.total;
     if (total === undefined) return;
     addTo(total, unreserved, -1);
@@ -259,4 +300,8 @@ export class Books {
 function replace(total: Map<string, number>, prefix: string, by: Flat): void {
   for (const key of total.keys()) if (key.startsWith(prefix)) total.delete(key);
   addTo(total, by, 1);
+}
+
+function portsOf(total: Flat): PortRanges {
+  return partsOfFlat(new Map([...total].filter(([key]) => key.startsWith('u:#')))).ports ?? [];
 }

@@ -71,7 +71,8 @@ export function unmetGuarantees(books: Books): readonly string[] {
         .reduce((sum, one) => sum + stillNeeded(books, one, name), 0);
       if (guarantee - books.consumed(role, name) <= claimedBelow) continue;
       const isAsking = [...books.frameworks.values()].some(
-        (one) => one.active && one.roles.includes(role) && !one.suppressed.has(role),
+        (one) =>
+          one.active && !one.hasRefused && one.roles.includes(role) && !one.suppressed.has(role),
       );
       const hasRoom = lineage(role).every((above) => {
         const limit = books.quotas.get(above)?.limits[name];

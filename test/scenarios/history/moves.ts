@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { AllocatorEvent } from '../../../operator/src/allocator/engine/types.ts';
+import type { AllocatorEvent, PortRanges } from '../../../operator/src/allocator/engine/types.ts';
 import { agentId, frameworkId, rolePath } from '../../../operator/src/model/ids.ts';
 import type { Resources } from '../../../operator/src/model/resources.ts';
 import type { Move } from './replay.ts';
@@ -23,11 +23,23 @@ const addAgent: fc.Arbitrary<AllocatorEvent> = fc.record({
   kind: fc.constant('addAgent' as const),
   id: agent,
   total: amounts(12),
+  ports: fc.constantFrom<PortRanges>(
+    [],
+    [[1, 4]],
+    [
+      [1, 2],
+      [5, 6],
+    ],
+  ),
   revocable: fc.oneof(fc.constant({}), amounts(4)),
   reserved: fc.array(
     fc.record({
-      stack: role.map((one) => [one]),
+      stack: fc.oneof(
+        role.map((one) => [one]),
+        fc.constant([rolePath('a'), rolePath('a/b')]),
+      ),
       resources: fc.nat(3).map((cpus) => ({ cpus: cpus + 1 })),
+      ports: fc.constantFrom<PortRanges>([], [[8, 9]]),
     }),
     { maxLength: 2 },
   ),
@@ -53,6 +65,11 @@ const change: fc.Arbitrary<AllocatorEvent> = fc.oneof(
   fc.record({ kind: fc.constant('updateAgent' as const), id: agent, revocable: amounts(4) }),
   fc.record({ kind: fc.constantFrom('activate' as const, 'deactivate' as const), id: framework }),
   fc.record({ kind: fc.constant('removeFramework' as const), id: framework }),
+  fc.record({
+    kind: fc.constant('updateFramework' as const),
+    id: framework,
+    roles: fc.uniqueArray(role, { minLength: 1, maxLength: 3 }),
+  }),
   fc.record({
     kind: fc.constantFrom('suppress' as const, 'revive' as const),
     framework,
@@ -83,6 +100,7 @@ export const histories: fc.Arbitrary<readonly Move[]> = fc.array(
         which: fc.nat(50),
         eighths: fc.nat(8),
         keeps: fc.boolean(),
+        refuseMs: fc.constantFrom(0, 0, 0, 1000, 5000),
       }),
     },
     {
@@ -96,6 +114,10 @@ export const histories: fc.Arbitrary<readonly Move[]> = fc.array(
         which: fc.nat(50),
         eighths: fc.nat(8),
       }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('unreserveHeld' as const), which: fc.nat(50) }),
     },
     {
       weight: 2,

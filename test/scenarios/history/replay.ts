@@ -16,9 +16,12 @@ export type Move =
       readonly which: number;
       readonly eighths: number;
       readonly keeps: boolean;
+      readonly refuseMs: number;
     }
   | { readonly kind: 'finish'; readonly which: number }
   | { readonly kind: 'reserveHeld'; readonly which: number; readonly eighths: number }
+  /** Takes the last level off something reserved that is held. */
+  | { readonly kind: 'unreserveHeld'; readonly which: number }
   | { readonly kind: 'advance'; readonly seconds: number };
 
 export interface ReplayOptions {
@@ -57,6 +60,9 @@ export class Replay {
       }
       case 'reserveHeld':
         this.#reserveHeld(move);
+        break;
+      case 'unreserveHeld':
+        this.#unreserveHeld(move.which);
         break;
       case 'advance':
         this.#nowMs += move.seconds * 1000;
@@ -127,7 +133,12 @@ export class Replay {
     const part = eighthsOf(one.offered, move.eighths);
     if (part.size > 0) this.apply({ kind: 'use', ...refOf(one), parts: partsOfFlat(part) });
     if (!move.keeps && one.offered.size > 0)
-      this.apply({ kind: 'recover', ...refOf(one), parts: partsOfFlat(one.offered) });
+      this.apply({
+        kind: 'recover',
+        ...refOf(one),
+        parts: partsOfFlat(one.offered),
+        refuseMs: move.refuseMs,
+      });
   }
 
   #reserveHeld(move: Extract<Move, { kind: 'reserveHeld' }>): void {
@@ -136,6 +147,15 @@ export class Replay {
     const { resources = {} } = partsOfFlat(eighthsOf(one.offered, move.eighths));
     if (Object.keys(resources).length === 0) return;
     this.apply({ kind: 'reserve', ...refOf(one), stack: [one.role], resources });
+  }
+
+  #unreserveHeld(which: number): void {
+    const one = this.#pick((holding) => holding.offered, which);
+    const [part] = partsOfFlat(one?.offered ?? new Map()).reserved ?? [];
+    if (one === undefined || part === undefined) return;
+    const { stack, resources } = part;
+    if (Object.keys(resources).length === 0) return;
+    this.apply({ kind: 'unreserve', ...refOf(one), stack, resources });
   }
 
   #pick(
