@@ -58,6 +58,8 @@ function faulty(kube: KubeApi): KubeApi {
     update: (...call) => failing(() => kube.update(...call)),
     patch: (...call) => kube.patch(...call),
     delete: (...call) => failing(() => kube.delete(...call)),
+    evict: (...call) => failing(() => kube.evict(...call)),
+    bind: (...call) => failing(() => kube.bind(...call)),
   };
 }
 
