@@ -34,7 +34,7 @@ function main(): number {
   }
   const result = measure(values.recipe ?? '', agents, frameworks, roles);
   if (result === undefined) {
-    process.stderr.write(`${USAGE}`);
+    process.stderr.write(USAGE);
     return 2;
   }
   process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : inWords(result));

@@ -90,7 +90,7 @@ function answer(
   const rest: Record<string, number> = {};
   for (const name in offer.resources) {
     used[name] = count * (demand.task[name] ?? 0);
-    rest[name] = (offer.resources[name] ?? 0) - (used[name] as number);
+    rest[name] = (offer.resources[name] ?? 0) - used[name];
   }
   if (count > 0) cluster.apply({ kind: 'use', framework, role, agent, parts: { resources: used } });
   if (Object.values(rest).some((amount) => amount > 0))

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { slowAllocate } from '../../../test/support/slowAllocator/slowAllocate.ts';
 import { agentId, frameworkId, rolePath } from '../model/ids.ts';
 import { add, fits, min, type Resources, resources, subtract, sumOf } from '../model/resources.ts';
 import { allocate } from './allocate.ts';
@@ -12,6 +13,7 @@ import type {
   AllocatorAgent,
   AllocatorFramework,
   AllocatorSnapshot,
+  RoleShare,
   RoleSpec,
 } from './types.ts';
 
@@ -134,6 +136,17 @@ function scaled(of: Resources): Resources {
   return Object.fromEntries(Object.keys(of).map((name) => [name, Number.MAX_SAFE_INTEGER]));
 }
 
+function withoutZeros(share: RoleShare): RoleShare {
+  return {
+    ...share,
+    consumed: resources(share.consumed),
+    allocated: resources(share.allocated),
+    offered: resources(share.offered),
+    revocable: resources(share.revocable),
+    reserved: resources(share.reserved),
+  };
+}
+
 function usedOn(snapshot: AllocatorSnapshot, agent: AllocatorAgent, kind: 'all' | 'physical') {
   return snapshot.allocations.filter(
     (one) => one.agent === agent.id && (kind === 'all' || one.kind !== 'hold'),
@@ -229,6 +242,19 @@ describe('allocate', () => {
         }
       }),
       { numRuns: 400 },
+    );
+  });
+
+  test('decides exactly what the plain allocator decides', () => {
+    fc.assert(
+      fc.property(snapshots, seeds, modes, (snapshot, seed, mode) => {
+        const plan = allocate(snapshot, { ...OPTIONS, seed, mode });
+        const slow = slowAllocate(snapshot, { ...OPTIONS, seed, mode });
+        expect(plan.offers).toEqual(slow.offers);
+        expect(plan.counts).toEqual(slow.counts);
+        expect(plan.shares.map(withoutZeros)).toEqual(slow.shares.map(withoutZeros));
+      }),
+      { numRuns: 600 },
     );
   });
 

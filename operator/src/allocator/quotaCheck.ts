@@ -1,7 +1,7 @@
 import type { RolePath } from '../model/ids.ts';
 import { amountOf, type Resources } from '../model/resources.ts';
-import { ledgersOf, quotaTreeOf } from './cycle.ts';
 import { comparePaths, pathAndAncestors } from './rolePaths.ts';
+import { settle } from './settle.ts';
 import type { AllocatorSnapshot, RoleSpec } from './types.ts';
 
 /** What each role consumes against its limits, sub-roles included, beside the roles' policy. */
@@ -22,11 +22,24 @@ export interface QuotaExcess {
 
 /** Consumption by the allocator's own rules: reservations, used or not, and unreserved non-revocable allocations. */
 export function consumptionOf(snapshot: AllocatorSnapshot): RoleConsumption {
-  const tree = quotaTreeOf(snapshot, ledgersOf(snapshot), 'mezzo');
-  return {
-    roles: snapshot.roles,
-    consumed: new Map(tree.paths().map((path) => [path, tree.consumedOf(path)])),
+  const consumed = new Map<string, Record<string, number>>();
+  const charge = (role: string, amounts: Resources): void => {
+    for (const path of pathAndAncestors(role)) {
+      const sum = consumed.get(path) ?? {};
+      consumed.set(path, sum);
+      for (const name in amounts) sum[name] = (sum[name] ?? 0) + amountOf(amounts, name);
+    }
   };
+  const onAgent = Map.groupBy(snapshot.allocations, (one) => one.agent);
+  for (const agent of snapshot.agents) {
+    for (const one of agent.reservations) charge(one.role, one.resources);
+    for (const one of settle(agent, onAgent.get(agent.id) ?? [])) charge(one.role, one.unreserved);
+    onAgent.delete(agent.id);
+  }
+  // What is left is on agents that are gone: it counts whole until its Pods are.
+  for (const allocations of onAgent.values())
+    for (const one of allocations) charge(one.role, one.resources);
+  return { roles: snapshot.roles, consumed };
 }
 
 /**

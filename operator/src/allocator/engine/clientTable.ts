@@ -1,8 +1,8 @@
+import type { RoleConstraints } from '../offerConstraints.ts';
 import { grownBytes, grownFloats, grownInts, RowNumbers } from './columns.ts';
 import { OrderedGroup } from './orderedGroup.ts';
 import { NONE } from './roleTree.ts';
 import { type ClusterTotals, ShareTable } from './shareTable.ts';
-import type { RoleConstraints } from './types.ts';
 
 /** A framework as the engine knows it; `known` is false for one that only use was reported of. */
 export interface FrameworkRecord {

@@ -1,6 +1,11 @@
 import { linearPattern } from '../../model/linearPattern.ts';
+import {
+  type AttributeConstraint,
+  type ConstraintSelector,
+  constraintsFault,
+  type RoleConstraints,
+} from '../offerConstraints.ts';
 import type { AgentInfo, AgentTable } from './agentTable.ts';
-import type { AttributeConstraint, ConstraintSelector, RoleConstraints } from './types.ts';
 
 type Pattern = { matches(text: string): boolean };
 
@@ -24,19 +29,17 @@ export class ConstraintTable {
 
   /** What is wrong with constraints; undefined when they may be used. */
   fault(constraints: RoleConstraints): string | undefined {
-    if (constraints.groups.length === 0) return 'constraints have no group';
-    if (constraints.groups.length > MAX_PARTS) return `more than ${MAX_PARTS} constraint groups`;
-    for (const group of constraints.groups) {
-      if (group.length === 0) return 'a constraint group is empty';
-      if (group.length > MAX_PARTS) return `more than ${MAX_PARTS} constraints in a group`;
-      for (const { predicate } of group) {
-        if (predicate.kind !== 'textMatches' && predicate.kind !== 'textNotMatches') continue;
-        const compiled = linearPattern(predicate.pattern);
-        if (!compiled.ok)
-          return `pattern ${JSON.stringify(predicate.pattern)}: ${compiled.refusal}`;
-      }
-    }
-    return undefined;
+    const { groups } = constraints;
+    if (groups.length > MAX_PARTS) return `more than ${MAX_PARTS} constraint groups`;
+    if (groups.some((group) => group.length > MAX_PARTS))
+      return `more than ${MAX_PARTS} constraints in a group`;
+    const fault = constraintsFault(constraints);
+    if (fault === undefined) return undefined;
+    const patterns = groups
+      .flat()
+      .flatMap(({ predicate }) => ('pattern' in predicate ? [predicate.pattern] : []));
+    const culprit = patterns.find((pattern) => !linearPattern(pattern).ok);
+    return culprit === undefined ? fault : `${fault} (pattern ${JSON.stringify(culprit)})`;
   }
 
   admits(constraints: RoleConstraints, agent: number): boolean {

@@ -231,6 +231,9 @@ export class Cycle {
       );
       if ((granted[k] as number) > 0) isAny = true;
     }
+    // A whole disk counts as granted when all of it is due.
+    if (draft.pieces.count > 1 && draft.grantVolumes(this.#claim.data, this.#room.data, granted))
+      isAny = true;
     if (!isAny) return false;
     // `granted` plus at most what the room beside guarantees and the headroom leave for the rest.
     quota.roomBesideGuarantees(role, this.#room.data, this.#held.data);
@@ -310,18 +313,19 @@ export class Cycle {
   #isSpent(): boolean {
     const { agents, pools, space, minimums } = this.#ledger;
     const { stride } = space;
-    const free = this.#free.data;
-    let ports = 0;
-    free.fill(0, 0, stride);
+    const sum = this.#free.data;
+    const free = pools.free.data;
+    let hasPorts = false;
+    for (let k = 0; k < stride; k++) sum[k] = 0;
     for (let pool = agents.firstPool[this.#agent] as number; pool !== NONE; ) {
-      for (let k = 0; k < stride; k++) {
-        const left = pools.free.data[pool * stride + k] as number;
-        if (left > 0) free[k] = (free[k] as number) + left;
+      for (let k = 0, at = pool * stride; k < stride; k++, at++) {
+        const left = free[at] as number;
+        if (left > 0) sum[k] = (sum[k] as number) + left;
       }
-      ports += (pools.freePorts[pool] ?? NO_PORTS).length;
+      if (pools.freePorts[pool] !== NO_PORTS) hasPorts = true;
       pool = pools.next[pool] as number;
     }
-    return minimums.satisfiedMask(free, 0) === 0 && (ports === 0 || !minimums.anyAcceptsAnything());
+    return minimums.satisfiedMask(sum, 0) === 0 && !(hasPorts && minimums.anyAcceptsAnything());
   }
 
   /** True when some eligible client has not refused everything that is free on the agent. */

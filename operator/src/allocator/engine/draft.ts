@@ -54,7 +54,7 @@ export class Draft {
       pool = next;
     }
     if ((agents.holds[agent] as number) > 0) this.#withHolds(client, agent);
-    if (isOverdrawn) this.#cutToPhysical();
+    if (isOverdrawn) this.#cutToPhysical(client, agent);
     this.#sumUp();
   }
 
@@ -73,6 +73,33 @@ export class Draft {
       amounts[base + k] = (amounts[base + k] as number) - over;
     }
     if (this.pieces.count > 1) this.#dropVolumesOver(most);
+  }
+
+  /** Adds to `granted` each whole unreserved disk that fits in claim and room beside what is granted; true if any does. */
+  grantVolumes(claim: Float64Array, room: Float64Array, granted: Float64Array): boolean {
+    const { space } = this.#ledger;
+    let isAny = false;
+    for (let at = 0; at < this.pieces.count; at++) {
+      if (!this.#isWholeDisk(at)) continue;
+      const base = at * space.stride;
+      const amounts = this.pieces.amounts.data;
+      let fits = true;
+      for (let k = 0; k < space.stride; k++) {
+        const most = Math.min(claim[k] as number, room[k] as number) - (granted[k] as number);
+        if ((amounts[base + k] as number) > Math.max(0, most)) fits = false;
+      }
+      if (!fits) continue;
+      isAny = true;
+      for (let k = 0; k < space.stride; k++)
+        granted[k] = (granted[k] as number) + (amounts[base + k] as number);
+    }
+    return isAny;
+  }
+
+  #isWholeDisk(at: number): boolean {
+    const { pools } = this.#ledger;
+    const pool = this.pieces.pool[at] as number;
+    return pools.kind[pool] === PoolKind.volume && pools.owner[pool] === NONE;
   }
 
   #addUnreserved(pool: number): number {
@@ -165,23 +192,51 @@ export class Draft {
     }
   }
 
-  /** The agent has less than its pools say: reservations come first, in their order, then the rest. */
-  #cutToPhysical(): void {
-    const { pools, space } = this.#ledger;
-    const { stride } = space;
-    const left = this.#left.data;
-    const amounts = this.pieces.amounts.data;
-    for (const isUnreserved of [false, true])
-      for (let at = 0; at < this.pieces.count; at++) {
-        if (pools.kind[this.pieces.pool[at] as number] === PoolKind.revocable) continue;
-        if ((at === this.#unreserved) !== isUnreserved) continue;
-        for (let k = 0; k < stride; k++) {
-          const most = Math.max(0, left[k] as number);
-          const amount = Math.min(amounts[at * stride + k] as number, most);
-          amounts[at * stride + k] = amount;
-          left[k] = (left[k] as number) - amount;
+  /** The agent has less than its pools say: held parts come first, then reservations in their order, then the rest. */
+  #cutToPhysical(client: number, agent: number): void {
+    const { agents, pools, space } = this.#ledger;
+    for (let k = 0; k < space.stride; k++) {
+      let left = Math.max(0, this.#left.data[k] as number);
+      for (const isHeld of [true, false])
+        for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
+          const isCut =
+            pools.kind[pool] !== PoolKind.revocable && pools.spec[pool]?.isShared !== true;
+          if (isCut && pools.kind[pool] !== PoolKind.unreserved)
+            left -= this.#cutPool(client, agent, { pool, k, isHeld, left });
+          pool = pools.next[pool] as number;
         }
-      }
+      if (this.#unreserved === NONE) continue;
+      const at = this.#unreserved * space.stride + k;
+      this.pieces.amounts.data[at] = Math.min(this.pieces.amounts.data[at] as number, left);
+    }
+  }
+
+  /** Cuts the held (or the other) part of one pool to what is left; returns what it takes of that. */
+  #cutPool(
+    client: number,
+    agent: number,
+    cut: {
+      readonly pool: number;
+      readonly k: number;
+      readonly isHeld: boolean;
+      readonly left: number;
+    },
+  ): number {
+    const { pools, holdings, space } = this.#ledger;
+    const { pool, k, isHeld, left } = cut;
+    const at = pool * space.stride + k;
+    const held = pools.held.data[at] as number;
+    const part = isHeld ? held : Math.max(0, (pools.free.data[at] as number) - held);
+    const taken = Math.min(part, left);
+    const piece = this.#pieceOf(pool);
+    if (piece === NONE || taken === part) return taken;
+    const holding = isHeld ? this.#ledger.findHolding(agent, client, pool) : NONE;
+    const mine = holding === NONE ? 0 : (holdings.held.data[holding * space.stride + k] as number);
+    const over = isHeld ? Math.max(0, mine - taken) : part - taken;
+    const where = piece * space.stride + k;
+    const amount = this.pieces.amounts.data[where] as number;
+    this.pieces.amounts.data[where] = Math.max(0, amount - over);
+    return taken;
   }
 
   /** Adds up the pieces; what of the unreserved piece is not held is open to cuts. */
@@ -206,14 +261,13 @@ export class Draft {
 
   /** Volumes on unreserved disk cannot be cut: one that does not fit beside the rest stays out. */
   #dropVolumesOver(most: Float64Array): void {
-    const { pools, space } = this.#ledger;
+    const { space } = this.#ledger;
     const { stride } = space;
     this.#cut.data.set(most.subarray(0, stride));
     const left = this.#cut.data;
     for (let k = 0; k < stride; k++) left[k] = (left[k] as number) - (this.open.data[k] as number);
     for (let at = 0; at < this.pieces.count; at++) {
-      const pool = this.pieces.pool[at] as number;
-      if (pools.kind[pool] !== PoolKind.volume || pools.owner[pool] !== NONE) continue;
+      if (!this.#isWholeDisk(at)) continue;
       let fits = true;
       for (let k = 0; k < stride; k++)
         if ((this.pieces.amounts.data[at * stride + k] as number) > Math.max(0, left[k] as number))

@@ -18,7 +18,7 @@ export function addFramework(core: Core, event: Event<'addFramework'>): Applied 
   const framework = before ?? core.openFramework(event.id);
   framework.known = true;
   framework.active = event.active ?? true;
-  enterFields(core, framework, event);
+  enterFrameworkFields(core, framework, event);
   if (framework.active) core.dueAll();
   return DONE;
 }
@@ -31,7 +31,7 @@ export function updateFramework(core: Core, event: Event<'updateFramework'>): Ap
   if (fault !== undefined) return refused(fault);
   const dropped = framework.roles.filter((role) => !roles.includes(role));
   const rescinds = dropped.flatMap((role) => rescindRole(core, framework, role));
-  enterFields(core, framework, event);
+  enterFrameworkFields(core, framework, event);
   if (core.isMezzo) core.dueAll();
   return { kind: 'ok', rescinds };
 }
@@ -164,7 +164,7 @@ function fieldsFault(core: Core, event: Fields, roles: readonly string[]): strin
 }
 
 /** Sets what is named; a role that is no longer suppressed loses its filters. */
-function enterFields(core: Core, framework: FrameworkRecord, event: Fields): void {
+export function enterFrameworkFields(core: Core, framework: FrameworkRecord, event: Fields): void {
   const { clients, minimums, filters } = core.ledger;
   const before = framework.roles;
   if (event.roles !== undefined) framework.roles = [...event.roles];

@@ -32,6 +32,9 @@ export class HoldingTable {
     this.used = space.column();
     this.held = space.column();
     this.fromHold = space.column();
+    // Rows are released only when they are empty, so that a row that is taken again needs no clearing.
+    for (const column of [this.offered, this.used, this.held, this.fromHold])
+      column.ensure(this.client.length - 1);
   }
 
   add(client: number, pool: number, next: number): number {
@@ -41,10 +44,8 @@ export class HoldingTable {
       this.pool = grownInts(this.pool, row + 1);
       this.next = grownInts(this.next, row + 1, NONE);
       this.offeredAtMs = grownFloats(this.offeredAtMs, row + 1);
-    }
-    for (const column of [this.offered, this.used, this.held, this.fromHold]) {
-      column.ensure(row);
-      column.clear(row);
+      const last = this.client.length - 1;
+      for (const column of [this.offered, this.used, this.held, this.fromHold]) column.ensure(last);
     }
     this.client[row] = client;
     this.pool[row] = pool;

@@ -344,11 +344,18 @@ export class Ledger {
   #charge(client: number, pool: number, amounts: Float64Array, base: number, sign: 1 | -1): void {
     const { clients, pools } = this;
     const role = clients.role[client] as number;
-    clients.shares.charge(client, amounts, base, sign);
-    if (clients.eligible[client] === 1) clients.groups[role]?.touch(client);
-    this.roles.charge(role, amounts, base, sign, 0);
+    this.chargeClient(client, amounts, base, sign);
     if (pools.owner[pool] === NONE && pools.kind[pool] !== PoolKind.revocable)
       this.consume(role, amounts, base, sign);
+  }
+
+  /** Charges (or credits) both sorters. */
+  chargeClient(client: number, amounts: Float64Array, base: number, sign: 1 | -1): void {
+    const { clients } = this;
+    const role = clients.role[client] as number;
+    clients.shares.charge(client, amounts, base, sign);
+    if (clients.eligible[client] === 1) clients.groups[role]?.touch(client);
+    this.roles.charge(role, amounts, base, sign);
   }
 
   /** Adds allocations to a client and its role: the second key of the sorters. */

@@ -28,10 +28,12 @@ export class Pieces {
     const at = this.count++;
     if (at >= this.pool.length) this.pool = grownInts(this.pool, at + 1);
     this.amounts.ensure(at);
-    this.amounts.clear(at);
+    const { stride } = this.#space;
+    const amounts = this.amounts.data;
+    for (let k = at * stride; k < (at + 1) * stride; k++) amounts[k] = 0;
     this.pool[at] = pool;
     this.ports[at] = ports;
-    return at * this.#space.stride;
+    return at * stride;
   }
 
   /** Adds a piece with a copy of amounts. */

@@ -1,4 +1,5 @@
 import type { AgentId, FrameworkId, RolePath } from '../../model/ids.ts';
+import { NO_RESOURCES } from '../../model/resources.ts';
 import { PoolKind } from './agentTable.ts';
 import { grownInts, type VectorColumn } from './columns.ts';
 import type { Ledger } from './ledger.ts';
@@ -98,9 +99,9 @@ export class PlanBook {
       resources: {},
       ports: NO_PORTS,
       reserved: NO_RESERVED,
-      revocable: {},
+      revocable: NO_RESOURCES,
       volumes: NO_VOLUMES,
-      fromHold: {},
+      fromHold: (agents.holds[agent] as number) > 0 ? {} : NO_RESOURCES,
     };
     for (let row = this.#firstPiece[at] as number; row !== NONE; ) {
       const pool = this.#pool[row] as number;
@@ -110,7 +111,10 @@ export class PlanBook {
           offer.ports = union(offer.ports, this.#ports[row] ?? NO_PORTS);
           break;
         case PoolKind.revocable:
-          this.#addTo(offer.revocable, this.#amounts, row);
+          offer.revocable = this.#ledger.space.write(
+            this.#amounts.data,
+            row * this.#ledger.space.stride,
+          );
           break;
         case PoolKind.reserved:
           offer.reserved = this.#withReserved(offer.reserved, pool, row);

@@ -89,12 +89,11 @@ export class RoleTree {
     this.release(parent);
   }
 
-  /** Charges (or, with −1, credits) a role and everything above it; `count` allocations are added to each. */
-  charge(role: number, amounts: Float64Array, base: number, sign: 1 | -1, count: number): void {
+  /** Charges (or, with −1, credits) a role and everything above it. */
+  charge(role: number, amounts: Float64Array, base: number, sign: 1 | -1): void {
     const own = this.leaf[role] as number;
     for (let row = own === NONE ? role : own; row !== NONE; row = this.parent[row] as number) {
       this.shares.charge(row, amounts, base, sign);
-      this.shares.count[row] = (this.shares.count[row] as number) + count;
       this.touch(row);
     }
   }

@@ -1,5 +1,6 @@
 import type { AgentId, FrameworkId, RolePath } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
+import type { RoleConstraints } from '../offerConstraints.ts';
 import type { HoldBackCheck } from '../types.ts';
 
 /** Whole ports as inclusive ranges: `[first, last]`. Given in any order, kept sorted and joined. */
@@ -55,30 +56,6 @@ export type FrameworkCapability =
   | 'MULTI_ROLE'
   | 'RESERVATION_REFINEMENT'
   | 'REGION_AWARE';
-
-/** What a constraint looks at: an attribute of the agent (the first of that name), or where it is. */
-export type ConstraintSelector =
-  | { readonly attribute: string }
-  | { readonly pseudo: 'HOSTNAME' | 'REGION' | 'ZONE' };
-
-/** `matches` is for the whole text, in the linear-time subset of regular expressions. */
-export type ConstraintPredicate =
-  | { readonly kind: 'exists' }
-  | { readonly kind: 'notExists' }
-  | { readonly kind: 'textEquals'; readonly value: string }
-  | { readonly kind: 'textNotEquals'; readonly value: string }
-  | { readonly kind: 'textMatches'; readonly pattern: string }
-  | { readonly kind: 'textNotMatches'; readonly pattern: string };
-
-export interface AttributeConstraint {
-  readonly selector: ConstraintSelector;
-  readonly predicate: ConstraintPredicate;
-}
-
-/** Groups are alternatives; within a group every constraint must hold. Neither may be empty. */
-export interface RoleConstraints {
-  readonly groups: readonly (readonly AttributeConstraint[])[];
-}
 
 interface AgentFields {
   /** Unreserved scalars; reserved and revocable capacity is given beside it, never in it. */
@@ -276,7 +253,6 @@ export type EngineCheck =
   | 'AgentNotListed'
   | 'RemoteRegion'
   | 'AgentLacksCapability'
-  | 'ConstraintNotMet'
   | 'HoardingOffers'
   | 'BackedOff'
   | 'NotInLastRun';

@@ -1,4 +1,4 @@
-import { add, capTo, isEmpty, min, subtract } from '../model/resources.ts';
+import { add, capTo, isEmpty, min, subtract } from '../../../operator/src/model/resources.ts';
 import type { AgentLedger, Draft } from './agentLedger.ts';
 import {
   agentFault,

@@ -1,11 +1,4 @@
-import type { AgentId, FrameworkId, RolePath } from '../model/ids.ts';
-import { add, amountOf, type Resources, subtract, sumOf } from '../model/resources.ts';
-import { createSeededRng } from '../model/seededRng.ts';
-import { AgentLedger, type Draft, nonRevocableOf } from './agentLedger.ts';
-import { QuotaTree } from './quotaTree.ts';
-
-import { comparePaths } from './rolePaths.ts';
-import { DrfSorter } from './sorter.ts';
+import { comparePaths } from '../../../operator/src/allocator/rolePaths.ts';
 import type {
   AgentReservation,
   AllocateOptions,
@@ -14,7 +7,19 @@ import type {
   AllocatorSnapshot,
   OfferFilter,
   PlannedOffer,
-} from './types.ts';
+} from '../../../operator/src/allocator/types.ts';
+import type { AgentId, FrameworkId, RolePath } from '../../../operator/src/model/ids.ts';
+import {
+  add,
+  amountOf,
+  type Resources,
+  subtract,
+  sumOf,
+} from '../../../operator/src/model/resources.ts';
+import { createSeededRng } from '../../../operator/src/model/seededRng.ts';
+import { AgentLedger, type Draft, nonRevocableOf } from './agentLedger.ts';
+import { QuotaTree } from './quotaTree.ts';
+import { DrfSorter } from './sorter.ts';
 
 /** The working state of one allocation cycle; made from the snapshot, changed by `grant` alone. */
 export interface Cycle {

@@ -1,5 +1,5 @@
-import type { Resources } from '../model/resources.ts';
-import { comparePaths, parentPath } from './rolePaths.ts';
+import { comparePaths, parentPath } from '../../../operator/src/allocator/rolePaths.ts';
+import type { Resources } from '../../../operator/src/model/resources.ts';
 
 interface SorterNode {
   readonly path: string;

@@ -1,5 +1,13 @@
-import type { RolePath } from '../model/ids.ts';
-import { capTo, fits, isEmpty, type Resources, shortfall } from '../model/resources.ts';
+import { meetsConstraints } from '../../../operator/src/allocator/offerConstraints.ts';
+import type { AllocatorFramework, HoldBackCheck } from '../../../operator/src/allocator/types.ts';
+import type { RolePath } from '../../../operator/src/model/ids.ts';
+import {
+  capTo,
+  fits,
+  isEmpty,
+  type Resources,
+  shortfall,
+} from '../../../operator/src/model/resources.ts';
 import {
   type AgentLedger,
   type Draft,
@@ -8,8 +16,6 @@ import {
   shortfallPpm,
 } from './agentLedger.ts';
 import { type Cycle, offerKey } from './cycle.ts';
-import { meetsConstraints } from './offerConstraints.ts';
-import type { AllocatorFramework, HoldBackCheck } from './types.ts';
 
 /** One framework in one role at one agent: what the checks judge. */
 export interface Candidate {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { rolePath } from '../model/ids.ts';
+import type { RoleSpec } from '../../../operator/src/allocator/types.ts';
+import { rolePath } from '../../../operator/src/model/ids.ts';
 import { QuotaTree } from './quotaTree.ts';
-import type { RoleSpec } from './types.ts';
 
 function role(
   path: string,

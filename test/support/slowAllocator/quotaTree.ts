@@ -1,6 +1,10 @@
-import { amountOf, type Resources } from '../model/resources.ts';
-import { comparePaths, parentPath, pathAndAncestors } from './rolePaths.ts';
-import type { RoleSpec } from './types.ts';
+import {
+  comparePaths,
+  parentPath,
+  pathAndAncestors,
+} from '../../../operator/src/allocator/rolePaths.ts';
+import type { RoleSpec } from '../../../operator/src/allocator/types.ts';
+import { amountOf, type Resources } from '../../../operator/src/model/resources.ts';
 
 /** Amounts where an absent name is unlimited and zero means none: what is left under a limit. */
 export type Room = Readonly<Record<string, number>>;

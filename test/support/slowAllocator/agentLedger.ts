@@ -1,4 +1,10 @@
-import type { FrameworkId, RolePath } from '../model/ids.ts';
+import { isAllocatableTo } from '../../../operator/src/allocator/rolePaths.ts';
+import type {
+  AgentReservation,
+  Allocation,
+  AllocatorAgent,
+} from '../../../operator/src/allocator/types.ts';
+import type { FrameworkId, RolePath } from '../../../operator/src/model/ids.ts';
 import {
   add,
   amountOf,
@@ -7,9 +13,7 @@ import {
   type Resources,
   subtract,
   sumOf,
-} from '../model/resources.ts';
-import { isAllocatableTo } from './rolePaths.ts';
-import type { AgentReservation, Allocation, AllocatorAgent } from './types.ts';
+} from '../../../operator/src/model/resources.ts';
 
 /** What one framework could be offered in one role on one agent, by the rules that apply to each part. */
 export interface Draft {

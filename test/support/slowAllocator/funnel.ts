@@ -1,9 +1,13 @@
-import type { AgentId, RolePath } from '../model/ids.ts';
-import { isEmpty, type Resources, sumOf } from '../model/resources.ts';
+import { comparePaths } from '../../../operator/src/allocator/rolePaths.ts';
+import {
+  type AllocatorFramework,
+  type HeldBack,
+  HOLD_BACK_CHECKS,
+} from '../../../operator/src/allocator/types.ts';
+import type { AgentId, RolePath } from '../../../operator/src/model/ids.ts';
+import { isEmpty, type Resources, sumOf } from '../../../operator/src/model/resources.ts';
 import type { Verdict } from './checks.ts';
 import { type Cycle, offerKey } from './cycle.ts';
-import { comparePaths } from './rolePaths.ts';
-import { type AllocatorFramework, type HeldBack, HOLD_BACK_CHECKS } from './types.ts';
 
 interface Cause {
   readonly framework: AllocatorFramework;

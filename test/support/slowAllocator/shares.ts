@@ -1,8 +1,8 @@
-import type { RolePath } from '../model/ids.ts';
-import { add, type Resources, subtract } from '../model/resources.ts';
+import { pathAndAncestors } from '../../../operator/src/allocator/rolePaths.ts';
+import type { RoleShare } from '../../../operator/src/allocator/types.ts';
+import type { RolePath } from '../../../operator/src/model/ids.ts';
+import { add, type Resources, subtract } from '../../../operator/src/model/resources.ts';
 import { type Cycle, settledAllocations } from './cycle.ts';
-import { pathAndAncestors } from './rolePaths.ts';
-import type { RoleShare } from './types.ts';
 
 type Sums = Map<string, Resources>;
 
