@@ -102,13 +102,20 @@ async function reconcileJob<T extends JobObject>(
   for (const { pod } of facts.tasks)
     if (isUnexplainedDeletion(pod)) await explainDeletion(options.kube, pod, options.clock.nowMs());
   for (const kill of plan.kills) {
-    await killTask(options.kube, kill.task, { ...kill, nowMs: options.clock.nowMs() });
-    options.recorder.event(
-      object,
-      'Normal',
-      'TaskKilled',
-      `killed instance ${kill.task.instance} on ${kill.task.agent}: ${kill.why}`,
-    );
+    const outcome = await killTask(options.kube, kill.task, {
+      ...kill,
+      nowMs: options.clock.nowMs(),
+    });
+    const which = `instance ${kill.task.instance} on ${kill.task.agent}`;
+    if (outcome.kind === 'stopped')
+      options.recorder.event(object, 'Normal', 'TaskKilled', `killed ${which}: ${kill.why}`);
+    else
+      options.recorder.event(
+        object,
+        'Warning',
+        'EvictionBlocked',
+        `${which} goes on: ${outcome.message}`,
+      );
   }
   for (const task of plan.releases) await releaseTask(options.kube, task.pod);
   if (options.isExpired?.(facts) === true && object.metadata.deletionTimestamp === undefined) {

@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ControllersByHand } from '../../../../test/support/controllers.ts';
 import { FakeClock } from '../../../../test/support/fakeClock.ts';
 import { OperatorWorld, RUNNING } from '../../../../test/support/operatorWorld.ts';
-import { ANNOTATION } from '../../model/labels.ts';
-import { type KubeApi, KubeApiError } from '../../ports/kubeApi.ts';
-import { PODS } from '../../schema/kubeKinds.ts';
+import { ANNOTATION, LABEL } from '../../model/labels.ts';
+import { type KubeApi, KubeApiError, type KubeObject } from '../../ports/kubeApi.ts';
+import { DISRUPTION_BUDGETS, PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import { ROLES, SERVICE_JOBS, type ServiceJobObject } from '../../schema/mezzoKinds.ts';
 import { holdsOf } from './records.ts';
@@ -200,11 +200,12 @@ describe('a crash', () => {
     await fullNode();
     await operator.set.preemption.consider();
     operator.kill();
+    const evict: KubeApi['evict'] = (pod, options) =>
+      options?.dryRun === true
+        ? all.kube.evict(pod, options)
+        : Promise.reject(new KubeApiError('unknownOutcome', 'killed'));
     const dying = new Proxy(all.kube, {
-      get: (target, name: keyof KubeApi) =>
-        name === 'delete'
-          ? () => Promise.reject(new KubeApiError('unknownOutcome', 'killed'))
-          : target[name].bind(target),
+      get: (target, name: keyof KubeApi) => (name === 'evict' ? evict : target[name].bind(target)),
     });
     await expect(newOperator(dying).look('preemption', VIP)).rejects.toThrow('killed');
     expect(records()[0]?.phase).toBe('Intended');
@@ -213,6 +214,28 @@ describe('a crash', () => {
     expect(
       podsOf('batch').filter((pod) => pod.metadata.deletionTimestamp !== undefined),
     ).toHaveLength(1);
+    expect(job('batch').status?.preempted).toHaveLength(1);
+  });
+  test('while a budget protects the victim: it runs on, nobody is told that it was preempted', async () => {
+    await fullNode();
+    const budget = { name: 'batch', namespace: 'apps' };
+    const allow = (disruptionsAllowed: number): void => {
+      const status = { observedGeneration: 1, disruptionsAllowed };
+      all.api.patch(DISRUPTION_BUDGETS, budget, 'merge', { status }, { subresource: 'status' });
+    };
+    const selector = { matchLabels: { [LABEL.job]: 'batch' } };
+    all.api.create(DISRUPTION_BUDGETS, { metadata: budget, spec: { selector } } as KubeObject);
+    allow(0);
+    await operator.set.preemption.consider();
+    await operator.look('preemption', VIP);
+    expect(podsOf('batch').flatMap((pod) => pod.metadata.deletionTimestamp ?? [])).toEqual([]);
+    expect(job('batch').status?.preempted ?? []).toEqual([]);
+    expect(operator.events.lines.join('\n')).toMatch(
+      /vip: Warning PreemptionBlocked: apps\/batch-.* disruption budget/,
+    );
+    allow(1);
+    await operator.look('preemption', VIP);
+    expect(podsOf('batch').flatMap((pod) => pod.metadata.deletionTimestamp ?? [])).toHaveLength(1);
     expect(job('batch').status?.preempted).toHaveLength(1);
   });
   test('while the capacity is held: it stays held for the same instance', async () => {

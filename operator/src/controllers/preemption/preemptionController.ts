@@ -265,38 +265,60 @@ function isWanted(job: JobObject, instance: number): boolean {
   );
 }
 
-/** The victim is told of first (its job's status and an event), then stopped. */
+/** The victim is told of first (its job's status and an event), then stopped; while a budget protects it nothing is said. */
 async function evict(
   options: PreemptionOptions,
   jobKey: string,
   record: Preemption,
   task: TaskView,
 ): Promise<void> {
-  const victimJob = task.jobKey === undefined ? undefined : findJob(options.world, task.jobKey);
   const why = `preempted by ${jobKey} (${record.rule}, record ${record.id})`;
-  if (victimJob !== undefined) {
-    const { ref, job } = victimJob;
-    const preempted = withPreempted(job.status?.preempted, {
-      id: record.id,
-      pod: task.key,
-      by: jobKey,
-      rule: record.rule,
-      at: isoTime(options.clock.nowMs()),
-    });
-    await writeStatus<JobObject>(options.kube, ref, job, { ...job.status, preempted });
-    options.recorder.event(
-      job,
-      'Warning',
-      'TaskPreempted',
-      `instance ${task.instance} on ${task.agent} ${why}`,
-    );
-  }
-  await killTask(options.kube, task, {
+  const outcome = await killTask(options.kube, task, {
     intent: 'preempt',
     nowMs: options.clock.nowMs(),
     why,
     annotations: { [ANNOTATION.preemptedBy]: record.id },
+    onAllowed: () => tellVictim(options, { jobKey, record, task, why }),
   });
+  const preemptor = findJob(options.world, jobKey)?.job;
+  if (outcome.kind === 'blocked' && preemptor !== undefined)
+    options.recorder.event(
+      preemptor,
+      'Warning',
+      'PreemptionBlocked',
+      `${task.key} on ${task.agent} cannot make room yet: ${outcome.message}`,
+    );
+}
+
+async function tellVictim(
+  options: PreemptionOptions,
+  of: {
+    readonly jobKey: string;
+    readonly record: Preemption;
+    readonly task: TaskView;
+    readonly why: string;
+  },
+): Promise<void> {
+  const { task, record } = of;
+  const found = task.jobKey === undefined ? undefined : findJob(options.world, task.jobKey);
+  if (found === undefined) return;
+  const preempted = withPreempted(found.job.status?.preempted, {
+    id: record.id,
+    pod: task.key,
+    by: of.jobKey,
+    rule: record.rule,
+    at: isoTime(options.clock.nowMs()),
+  });
+  await writeStatus<JobObject>(options.kube, found.ref, found.job, {
+    ...found.job.status,
+    preempted,
+  });
+  options.recorder.event(
+    found.job,
+    'Warning',
+    'TaskPreempted',
+    `instance ${task.instance} on ${task.agent} ${of.why}`,
+  );
 }
 
 function liveInstance(

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakeClock, SIMULATION_START_MS } from '../../../../test/support/fakeClock.ts';
 import { ended, OperatorWorld, RUNNING, taskPod } from '../../../../test/support/operatorWorld.ts';
-import { ANNOTATION } from '../../model/labels.ts';
-import { PODS } from '../../schema/kubeKinds.ts';
+import { ANNOTATION, LABEL } from '../../model/labels.ts';
+import type { KubeObject } from '../../ports/kubeApi.ts';
+import { DISRUPTION_BUDGETS, PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import { isoTime } from '../shared/conditions.ts';
 import { isUnexplainedDeletion, taskViewOf } from './taskView.ts';
@@ -52,21 +53,28 @@ describe('a task that is stopped', () => {
     expect(stored(pod).metadata.annotations?.[ANNOTATION.intent]).toBeUndefined();
   });
 
-  test('and ends by itself between the reason and the deletion, has ended by itself', async () => {
-    const pod = runs();
-    const kube: Parameters<typeof killTask>[0] = {
-      patch: (...call) => all.kube.patch(...call),
-      delete: (...call) => {
-        all.report(pod.metadata.name, ended(0));
-        return all.kube.delete(...call);
-      },
-    };
-    await expect(killTask(kube, taskViewOf(pod), ORDER)).rejects.toMatchObject({
-      code: 'conflict',
-    });
-    expect(stored(pod).metadata.deletionTimestamp).toBeUndefined();
-    expect(stateOf(pod)).toBe('FINISHED');
-  });
+  test.each(['kill', 'preempt'] as const)(
+    '(%s) and ends by itself between the reason and the deletion, has ended by itself',
+    async (intent) => {
+      const pod = runs();
+      const kube: Parameters<typeof killTask>[0] = {
+        patch: (...call) => all.kube.patch(...call),
+        delete: (...call) => {
+          all.report(pod.metadata.name, ended(0));
+          return all.kube.delete(...call);
+        },
+        evict: (key, options) => {
+          if (options?.dryRun !== true) all.report(pod.metadata.name, ended(0));
+          return all.kube.evict(key, options);
+        },
+      };
+      await expect(killTask(kube, taskViewOf(pod), { ...ORDER, intent })).rejects.toMatchObject({
+        code: 'conflict',
+      });
+      expect(stored(pod).metadata.deletionTimestamp).toBeUndefined();
+      expect(stateOf(pod)).toBe('FINISHED');
+    },
+  );
 
   test('whose name speaks of a uid is no other Pod: its refusal is told like any', async () => {
     const pod = runs('guid');
@@ -88,9 +96,9 @@ describe('a task that is stopped', () => {
     all.api.delete(PODS, { name: pod.metadata.name, namespace: 'apps' }, { gracePeriodSeconds: 0 });
     await killTask(all.kube, taskViewOf(pod), ORDER);
     const successor = runs();
-    await expect(killTask(all.kube, taskViewOf(pod), ORDER)).rejects.toMatchObject({
-      code: 'conflict',
-    });
+    await killTask(all.kube, taskViewOf(pod), ORDER);
+    const byOwner = killTask(all.kube, taskViewOf(pod), { ...ORDER, intent: 'kill' });
+    await expect(byOwner).rejects.toMatchObject({ code: 'conflict' });
     expect(stored(successor).metadata.deletionTimestamp).toBeUndefined();
   });
 });
@@ -140,5 +148,80 @@ describe('a task whose Pod somebody else deletes', () => {
     all.api.delete(PODS, key);
     await explainDeletion(all.kube, stored(pod), NOW_MS);
     expect(stored(pod).metadata.annotations?.[ANNOTATION.killReason]).toBe('its node is drained');
+  });
+});
+
+describe('a task that a PodDisruptionBudget protects', () => {
+  const BUDGET = { name: 'shop', namespace: 'apps' };
+  const allow = (disruptionsAllowed: number): void => {
+    all.api.patch(
+      DISRUPTION_BUDGETS,
+      BUDGET,
+      'merge',
+      { status: { observedGeneration: 1, disruptionsAllowed } },
+      { subresource: 'status' },
+    );
+  };
+  const intentOf = (pod: Pod): string | undefined =>
+    stored(pod).metadata.annotations?.[ANNOTATION.intent];
+  beforeEach(() => {
+    const selector = { matchLabels: { [LABEL.job]: 'shop' } };
+    all.api.create(DISRUPTION_BUDGETS, { metadata: BUDGET, spec: { selector } } as KubeObject);
+    allow(0);
+  });
+
+  test.each(['preempt', 'drain'] as const)(
+    'is not stopped for others (%s): nothing is said, nothing changed',
+    async (intent) => {
+      const pod = runs();
+      const told: string[] = [];
+      const onAllowed = async (): Promise<void> => void told.push('told');
+      const outcome = await killTask(all.kube, taskViewOf(pod), { ...ORDER, intent, onAllowed });
+      expect(outcome).toMatchObject({
+        kind: 'blocked',
+        message: expect.stringContaining('disruption budget'),
+      });
+      expect(stored(pod)).toEqual(pod);
+      expect(told).toEqual([]);
+      allow(1);
+      expect(await killTask(all.kube, taskViewOf(pod), { ...ORDER, intent, onAllowed })).toEqual({
+        kind: 'stopped',
+      });
+      expect(told).toEqual(['told']);
+      expect(stored(pod).metadata.deletionTimestamp).toBeDefined();
+      expect(stateOf(pod)).toBe(intent === 'drain' ? 'DRAINING' : 'PREEMPTING');
+    },
+  );
+
+  test('is stopped by its owner all the same', async () => {
+    const pod = runs();
+    await killTask(all.kube, taskViewOf(pod), { ...ORDER, intent: 'restart' });
+    expect(stored(pod).metadata.deletionTimestamp).toBeDefined();
+  });
+
+  test('in the last moment takes back what was said', async () => {
+    const pod = runs();
+    allow(1);
+    const kube: Parameters<typeof killTask>[0] = {
+      patch: (...call) => all.kube.patch(...call),
+      delete: (...call) => all.kube.delete(...call),
+      evict: (key, options) => {
+        if (options?.dryRun !== true) allow(0);
+        return all.kube.evict(key, options);
+      },
+    };
+    const order = { ...ORDER, annotations: { [ANNOTATION.preemptedBy]: 'x.1' } };
+    expect(await killTask(kube, taskViewOf(pod), order)).toMatchObject({ kind: 'blocked' });
+    expect(stored(pod).metadata.annotations).toEqual(pod.metadata.annotations);
+    expect(stateOf(pod)).toBe('RUNNING');
+  });
+
+  test('and of which a former process said it stops, says so no more', async () => {
+    const pod = runs();
+    all.api.patch(PODS, { name: pod.metadata.name, namespace: 'apps' }, 'merge', {
+      metadata: { annotations: { [ANNOTATION.intent]: 'drain' } },
+    });
+    await killTask(all.kube, taskViewOf(stored(pod)), { ...ORDER, intent: 'drain' });
+    expect(intentOf(pod)).toBeUndefined();
   });
 });

@@ -1,5 +1,10 @@
 import { ANNOTATION, TASK_FINALIZER } from '../../model/labels.ts';
-import { isKubeError, type KubeApi, type ObjectKey } from '../../ports/kubeApi.ts';
+import {
+  type DeleteOptions,
+  isKubeError,
+  type KubeApi,
+  type ObjectKey,
+} from '../../ports/kubeApi.ts';
 import { OperatorError } from '../../runtime/errors.ts';
 import { PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
@@ -17,19 +22,95 @@ const keyOf = (pod: Pod): ObjectKey => ({
  * state it was decided from; one that is already gone is success.
  * Guarantees: a Pod that says why it is stopped and is being deleted had not ended before, so no end of it counts as its
  * own. Clocks cannot tell: ours and the node's differ.
+ * A task that must go for others (preemption, drain) goes through its PodDisruptionBudget, and is asked for again at the
+ * next look while that forbids it; its owner's own orders need nobody's leave.
  * Errors: `conflict` when the Pod has changed; the next look decides anew.
  */
 export async function killTask(
+  kube: Pick<KubeApi, 'patch' | 'delete' | 'evict'>,
+  task: TaskView,
+  order: KillTaskOrder,
+): Promise<KillOutcome> {
+  try {
+    return IS_EVICTION[order.intent]
+      ? await evictTask(kube, task, order)
+      : await deleteTask(kube, task, order);
+  } catch (error) {
+    if (!isGoneOrOther(error)) throw error;
+    return { kind: 'stopped' };
+  }
+}
+
+export interface KillTaskOrder {
+  readonly intent: Intent;
+  readonly why: string;
+  readonly nowMs: number;
+  readonly annotations?: { readonly [key: string]: string };
+  readonly graceSeconds?: number;
+  /** Called when the task may be stopped, before anything is changed: who else must know first is told here. */
+  readonly onAllowed?: () => Promise<void>;
+}
+
+export type KillOutcome =
+  | { readonly kind: 'stopped' }
+  /** A PodDisruptionBudget forbids it for now; nothing was changed. */
+  | { readonly kind: 'blocked'; readonly message: string };
+
+/** Whether a task is stopped for the sake of others. */
+const IS_EVICTION = {
+  kill: false,
+  restart: false,
+  preempt: true,
+  drain: true,
+} as const satisfies Record<Intent, boolean>;
+
+async function deleteTask(
   kube: Pick<KubeApi, 'patch' | 'delete'>,
   task: TaskView,
-  order: {
-    readonly intent: Intent;
-    readonly why: string;
-    readonly nowMs: number;
-    readonly annotations?: { readonly [key: string]: string };
-    readonly graceSeconds?: number;
-  },
-): Promise<void> {
+  order: KillTaskOrder,
+): Promise<KillOutcome> {
+  await order.onAllowed?.();
+  const told = await tellWhy(kube, task, order);
+  await kube.delete(PODS, keyOf(task.pod), deletionOf(told, order));
+  return { kind: 'stopped' };
+}
+
+async function evictTask(
+  kube: Pick<KubeApi, 'patch' | 'evict'>,
+  task: TaskView,
+  order: KillTaskOrder,
+): Promise<KillOutcome> {
+  // Said before, by a process that died before it could take it back.
+  let told =
+    task.pod.metadata.annotations?.[ANNOTATION.intent] === undefined ? undefined : task.pod;
+  try {
+    // Asked first: a Pod that says it is being stopped, and is not, would be believed.
+    await kube.evict(keyOf(task.pod), { ...deletionOf(task.pod, order), dryRun: true });
+    await order.onAllowed?.();
+    told = await tellWhy(kube, task, order);
+    await kube.evict(keyOf(task.pod), deletionOf(told, order));
+    return { kind: 'stopped' };
+  } catch (error) {
+    if (!isKubeError(error, 'tooManyRequests')) throw error;
+    if (told !== undefined) await unsayWhy(kube, told);
+    return { kind: 'blocked', message: error.message };
+  }
+}
+
+function deletionOf({ metadata }: Pod, { graceSeconds }: KillTaskOrder): DeleteOptions {
+  const { uid, resourceVersion } = metadata;
+  return {
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
+  };
+}
+
+async function tellWhy(
+  kube: Pick<KubeApi, 'patch'>,
+  task: TaskView,
+  order: KillTaskOrder,
+): Promise<Pod> {
   const { uid, resourceVersion } = task.pod.metadata;
   const annotations = {
     [ANNOTATION.intent]: order.intent,
@@ -37,23 +118,23 @@ export async function killTask(
     [ANNOTATION.killedAt]: isoTime(order.nowMs),
     ...order.annotations,
   };
-  try {
-    const told = await kube.patch<Pod>(PODS, keyOf(task.pod), 'merge', {
-      metadata: { uid, resourceVersion, annotations },
-    });
-    await kube.delete(PODS, keyOf(task.pod), {
-      ...(uid === undefined ? {} : { uid }),
-      ...optionalVersion(told),
-
-      ...(order.graceSeconds === undefined ? {} : { gracePeriodSeconds: order.graceSeconds }),
-    });
-  } catch (error) {
-    if (!isGoneOrOther(error)) throw error;
-  }
+  return await kube.patch<Pod>(PODS, keyOf(task.pod), 'merge', {
+    metadata: { uid, resourceVersion, annotations },
+  });
 }
 
-const optionalVersion = ({ metadata: { resourceVersion } }: Pod) =>
-  resourceVersion === undefined ? {} : { resourceVersion };
+/** The budget was spent by somebody else in between. Should this be cut short, the task is asked for again. */
+async function unsayWhy(kube: Pick<KubeApi, 'patch'>, pod: Pod): Promise<void> {
+  const { uid, resourceVersion } = pod.metadata;
+  const said = [
+    ANNOTATION.intent,
+    ANNOTATION.killReason,
+    ANNOTATION.killedAt,
+    ANNOTATION.preemptedBy,
+  ];
+  const annotations = Object.fromEntries(said.map((name) => [name, null]));
+  await kube.patch(PODS, keyOf(pod), 'merge', { metadata: { uid, resourceVersion, annotations } });
+}
 
 /**
  * Writes down that a task was alive when somebody else deleted its Pod: once the kubelet has taken its last step nothing
