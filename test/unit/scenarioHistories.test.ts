@@ -89,6 +89,16 @@ describe('long random histories', () => {
     );
   });
 
+  test("as Mesos does it: all but the limits of sub-roles, which Mesos's limits do not bind", () => {
+    fc.assert(
+      fc.property(histories, (moves) => {
+        const { faults } = replayed(moves, { mode: 'mesos' });
+        expect(faults.filter((fault) => !fault.startsWith('over limit'))).toEqual([]);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test('the same history and seeds give the same plans', () => {
     fc.assert(
       fc.property(histories, (moves) => {
