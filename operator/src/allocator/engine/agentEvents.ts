@@ -8,6 +8,8 @@ import { NONE } from './roleTree.ts';
 import type { AgentUse, AllocatorEvent, Applied, OfferRef, PortRanges } from './types.ts';
 
 type Event<Kind extends AllocatorEvent['kind']> = Extract<AllocatorEvent, { kind: Kind }>;
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 type Fields = Event<'addAgent'> | Event<'updateAgent'>;
 
 export function addAgent(core: Core, event: Event<'addAgent'>): Applied {
@@ -137,7 +139,7 @@ function infoOf(event: Fields, before?: AgentInfo): AgentInfo {
   const notText = event.notText === undefined ? undefined : new Set(event.notText);
   return {
     attributes: event.attributes ?? before?.attributes ?? {},
-    notText: notText ?? before?.notText ?? new Set(),
+    notText: notText ?? before?.notText ?? NO_NAMES,
     hostname: event.hostname ?? before?.hostname ?? event.id,
     region: event.region ?? before?.region,
     zone: event.zone ?? before?.zone,
@@ -219,7 +221,7 @@ function setReserved(core: Core, agent: number, parts: NonNullable<Fields['reser
 function setTotal(core: Core, pool: number, amounts: Resources): void {
   const { ledger } = core;
   const { stride } = ledger.space;
-  const change = new Float64Array(stride);
+  const change = core.offeredPart.data;
   ledger.space.read(amounts, change, 0);
   for (let k = 0; k < stride; k++)
     change[k] = (change[k] as number) - (ledger.pools.total.data[pool * stride + k] as number);

@@ -197,6 +197,11 @@ export class PoolTable {
     return row;
   }
 
+  /** A shared volume: what is offered or used of it stays free for others. */
+  isShared(row: number): boolean {
+    return this.kind[row] === PoolKind.volume && this.spec[row]?.isShared === true;
+  }
+
   release(row: number): void {
     this.totalPorts[row] = NO_PORTS;
     this.freePorts[row] = NO_PORTS;

@@ -8,6 +8,7 @@ import { NONE, ROOT } from './roleTree.ts';
  * Cost: one look at every pool and holding. A difference is a bug.
  */
 export function audit(core: Core): readonly string[] {
+  core.ledger.settleHeadroom();
   const recount = countAgain(core);
   return [
     ...poolFaults(core, recount.taken, recount.held),

@@ -302,11 +302,11 @@ export class Cycle {
       ledger.offer(holding, pieces.amounts.data, at * stride, ports);
       for (let k = 0; k < stride; k++)
         fromHold[k] = (fromHold[k] as number) - (holdings.held.data[held + k] as number);
-      if (pools.spec[pool]?.isShared === true) pools.offeredInRun[pool] = ledger.run;
+      if (pools.isShared(pool)) pools.offeredInRun[pool] = ledger.run;
       this.book.addPiece(grant, pieces, at, fromHold);
     }
     ledger.addCount(client, 1);
-    ledger.settleAgent(agent);
+    ledger.settleOffers(agent);
   }
 
   /** True when what is free on the agent is below everybody's smallest offer. */

@@ -45,15 +45,17 @@ export class Draft {
     const handles = clients.handles[client] as number;
     const role = clients.role[client] as number;
     const isOverdrawn = agents.overdrawn[agent] === 1;
+    const hasHolds = (agents.holds[agent] as number) > 0;
     if (isOverdrawn) this.#sumFree(agent);
     for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
       const next = pools.next[pool] as number;
-      if (pools.kind[pool] === PoolKind.unreserved) this.#unreserved = this.#addUnreserved(pool);
+      if (pools.kind[pool] === PoolKind.unreserved)
+        this.#unreserved = this.#addUnreserved(pool, hasHolds);
       else if (((pools.needs[pool] as number) & ~handles) === 0)
         this.#addPool(pool, role, reservations);
       pool = next;
     }
-    if ((agents.holds[agent] as number) > 0) this.#withHolds(client, agent);
+    if (hasHolds) this.#withHolds(client, agent);
     if (isOverdrawn) this.#cutToPhysical(client, agent);
     this.#sumUp();
   }
@@ -102,7 +104,7 @@ export class Draft {
     return pools.kind[pool] === PoolKind.volume && pools.owner[pool] === NONE;
   }
 
-  #addUnreserved(pool: number): number {
+  #addUnreserved(pool: number, hasHolds: boolean): number {
     const { pools, space } = this.#ledger;
     const { stride } = space;
     const at = this.pieces.count;
@@ -111,7 +113,8 @@ export class Draft {
     const held = pools.held.data;
     const amounts = this.pieces.amounts.data;
     for (let k = 0; k < stride; k++) {
-      const left = (free[pool * stride + k] as number) - (held[pool * stride + k] as number);
+      let left = free[pool * stride + k] as number;
+      if (hasHolds) left -= held[pool * stride + k] as number;
       if (left > 0) amounts[to + k] = left;
     }
     return at;
@@ -122,7 +125,7 @@ export class Draft {
     const { stride } = space;
     const owner = pools.owner[pool] as number;
     if (owner !== NONE && owner !== role && !this.#isAbove(owner, role, reservations)) return;
-    if (pools.spec[pool]?.isShared === true && pools.offeredInRun[pool] === run) return;
+    if (pools.isShared(pool) && pools.offeredInRun[pool] === run) return;
     let isAny = (pools.freePorts[pool] ?? NO_PORTS).length > 0;
     const free = pools.free.data;
     const held = pools.held.data;
@@ -185,7 +188,7 @@ export class Draft {
     const left = this.#left.data;
     left.fill(0, 0, stride);
     for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
-      if (pools.kind[pool] !== PoolKind.revocable && pools.spec[pool]?.isShared !== true)
+      if (pools.kind[pool] !== PoolKind.revocable && !pools.isShared(pool))
         for (let k = 0; k < stride; k++)
           left[k] = (left[k] as number) + (pools.free.data[pool * stride + k] as number);
       pool = pools.next[pool] as number;
@@ -199,8 +202,7 @@ export class Draft {
       let left = Math.max(0, this.#left.data[k] as number);
       for (const isHeld of [true, false])
         for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
-          const isCut =
-            pools.kind[pool] !== PoolKind.revocable && pools.spec[pool]?.isShared !== true;
+          const isCut = pools.kind[pool] !== PoolKind.revocable && !pools.isShared(pool);
           if (isCut && pools.kind[pool] !== PoolKind.unreserved)
             left -= this.#cutPool(client, agent, { pool, k, isHeld, left });
           pool = pools.next[pool] as number;
@@ -254,8 +256,11 @@ export class Draft {
     for (let k = 0; k < stride; k++) {
       const at = pool * stride + k;
       const amount = amounts[this.#unreserved * stride + k] as number;
-      const free = (pools.free.data[at] as number) - (pools.held.data[at] as number);
-      open[k] = this.isHolder ? Math.min(amount, Math.max(0, free)) : amount;
+      if (!this.isHolder) open[k] = amount;
+      else {
+        const free = (pools.free.data[at] as number) - (pools.held.data[at] as number);
+        open[k] = Math.min(amount, Math.max(0, free));
+      }
     }
   }
 

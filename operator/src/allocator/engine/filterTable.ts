@@ -36,6 +36,7 @@ export class FilterTable {
   #firstOfAgent = new Int32Array(16).fill(NONE);
   /** By agent: the last run that looked at it. */
   #lastRun = new Int32Array(16);
+  #lastFullRun = 0;
   readonly #rows = new RowNumbers();
   readonly #queue = new ExpiryQueue();
   /** Due, but not seen by any run yet. */
@@ -95,9 +96,13 @@ export class FilterTable {
     this.#live++;
     if (isFirst) this.#judgeUpToFree(agent);
     if (this.stale[agent] === 1) return;
-    if (!this.refusals.coversFree(refusal, this.#poolsOf(agent), this.#handlesOf(client))) return;
+    const first = this.#poolsOf(agent);
+    const handles = this.#handlesOf(client);
+    if (!this.refusals.coversPools(refusal, first, handles, 'judged')) {
+      if (!this.refusals.coversPools(refusal, first, handles, 'free')) return;
+      this.#judgeUpToFree(agent);
+    }
     this.blocked.set(agent, client);
-    this.#judgeUpToFree(agent);
   }
 
   /** True when a live filter holds back this offer. */
@@ -132,7 +137,7 @@ export class FilterTable {
       if (this.#refusal[row] !== refusal || this.#handlesOf(client) !== handles) {
         refusal = this.#refusal[row] as number;
         handles = this.#handlesOf(client);
-        isCovered = this.refusals.coversFree(refusal, first, handles);
+        isCovered = this.refusals.coversPools(refusal, first, handles, 'free');
       }
       if (isCovered) this.blocked.set(agent, client);
     }
@@ -158,6 +163,11 @@ export class FilterTable {
   /** Notes that a run looked at an agent. */
   sawAgent(agent: number, run: number): void {
     this.#lastRun[agent] = run;
+  }
+
+  /** Notes that a run looks at every agent. */
+  seesAll(run: number): void {
+    this.#lastFullRun = run;
   }
 
   /** Ends filters that are due and were seen by a run; `freed` hears of each agent. */
@@ -209,7 +219,8 @@ export class FilterTable {
 
   #end(row: number, freed: (agent: number) => void): void {
     const agent = this.#agent[row] as number;
-    if ((this.#lastRun[agent] as number) <= (this.#madeAfterRun[row] as number)) {
+    const lastRun = Math.max(this.#lastFullRun, this.#lastRun[agent] as number);
+    if (lastRun <= (this.#madeAfterRun[row] as number)) {
       this.#unseen.push(row);
       return;
     }

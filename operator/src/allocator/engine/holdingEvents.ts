@@ -23,7 +23,9 @@ export function recover(core: Core, event: Event<'recover'>): Applied {
   const problem = fillPieces(core, found, event, event.parts, 'any');
   if (problem !== undefined) return refused(problem);
   answered(core, found.client);
-  giveBack(core, found, event.refuseMs ?? 0);
+  if (event.parts === undefined) withdrawOffered(core, found);
+  const wasOffered = event.parts === undefined || withdrawPieces(core, found);
+  returned(core, found, { wasOffered, refuseMs: event.refuseMs ?? 0 });
   return DONE;
 }
 
@@ -33,7 +35,8 @@ export function expire(core: Core, event: Event<'expire'>): Applied {
   const problem = fillPieces(core, found, event, undefined, 'offered');
   if (problem !== undefined) return refused(problem);
   const framework = core.ledger.clients.framework[found.client] as FrameworkRecord;
-  giveBack(core, found, 0);
+  withdrawOffered(core, found);
+  returned(core, found, { wasOffered: true, refuseMs: 0 });
   if (framework.known) {
     const pauseMs = Math.min(MAX_BACK_OFF_MS, BACK_OFF_MS * 2 ** Math.min(framework.strikes, 16));
     framework.strikes++;
@@ -231,10 +234,27 @@ function fillOffered(core: Core, found: Found, holder: Holder): string | undefin
   return `nothing is offered to ${holder.framework} in ${holder.role} on ${holder.agent}`;
 }
 
-/** Returns the pieces: offered amounts first, then used ones; what was refused is remembered. */
-function giveBack(core: Core, found: Found, refuseMs: number): void {
+/** Returns everything that is offered to a client on an agent. */
+function withdrawOffered(core: Core, found: Found): void {
+  const { ledger } = core;
+  const { agents, holdings, space } = ledger;
+  for (let row = agents.firstHolding[found.agent] as number; row !== NONE; ) {
+    const next = holdings.next[row] as number;
+    if (holdings.client[row] === found.client && core.isOffered(row)) {
+      const { data } = core.offeredPart;
+      for (let k = 0; k < space.stride; k++)
+        data[k] = holdings.offered.data[row * space.stride + k] as number;
+      ledger.withdraw(row, data, 0, holdings.offeredPorts[row] ?? NO_PORTS);
+      ledger.dropIfEmpty(found.agent, row);
+    }
+    row = next;
+  }
+}
+
+/** Returns the pieces: offered amounts first, then used ones. True when something was offered. */
+function withdrawPieces(core: Core, found: Found): boolean {
   const { ledger, pieces } = core;
-  const { holdings, filters, space } = ledger;
+  const { holdings, space } = ledger;
   const { stride } = space;
   let wasOffered = false;
   for (let at = 0; at < pieces.count; at++) {
@@ -251,11 +271,21 @@ function giveBack(core: Core, found: Found, refuseMs: number): void {
     }
     ledger.dropIfEmpty(found.agent, holding);
   }
-  ledger.settleAgent(found.agent);
-  if (refuseMs > 0 && !pieces.isEmpty()) {
-    const untilMs = core.nowMs + Math.max(refuseMs, core.options.allocationIntervalMs);
-    filters.add(found.client, found.agent, pieces, untilMs, ledger.run);
-  } else if (wasOffered && core.isMezzo) core.cycle.returned.set(found.agent, found.client);
+  return wasOffered;
+}
+
+/** After a return: what was refused is remembered, and what is free again is looked at. */
+function returned(
+  core: Core,
+  found: Found,
+  how: { readonly wasOffered: boolean; readonly refuseMs: number },
+): void {
+  const { ledger, pieces } = core;
+  ledger.settleOffers(found.agent);
+  if (how.refuseMs > 0 && !pieces.isEmpty()) {
+    const untilMs = core.nowMs + Math.max(how.refuseMs, core.options.allocationIntervalMs);
+    ledger.filters.add(found.client, found.agent, pieces, untilMs, ledger.run);
+  } else if (how.wasOffered && core.isMezzo) core.cycle.returned.set(found.agent, found.client);
   core.maybeForget(found.client);
   core.freed(found.agent);
 }

@@ -38,6 +38,7 @@ export class Ledger {
   readonly #maybeClosed: number[] = [];
   readonly #scratch: VectorColumn;
   readonly #counted: VectorColumn;
+  #isHeadroomExact = true;
 
   constructor(options: EngineOptions) {
     this.options = options;
@@ -258,6 +259,20 @@ export class Ledger {
     holdings.release(holding);
   }
 
+  /** As `settleAgent`, after offers or returns: without guarantees nobody asks for the headroom, so it may wait. */
+  settleOffers(agent: number): void {
+    if (this.quota.guaranteed.size > 0 || this.agents.overdrawn[agent] === 1)
+      this.settleAgent(agent);
+    else this.#isHeadroomExact = false;
+  }
+
+  /** Counts the headroom anew if it was left to wait. */
+  settleHeadroom(): void {
+    if (this.#isHeadroomExact) return;
+    for (const agent of this.agents.rows()) this.settleAgent(agent);
+    this.#isHeadroomExact = true;
+  }
+
   /** Brings what is derived from an agent's free amounts up to date; to be called after moves on it. */
   settleAgent(agent: number): void {
     const { pools, agents } = this;
@@ -327,7 +342,7 @@ export class Ledger {
   /** Free amounts of a pool go down (1) or up (−1). A shared volume is always there. */
   #draw(pool: number, amounts: Float64Array, base: number, ports: PortRanges, sign: 1 | -1): void {
     const { pools } = this;
-    if (pools.spec[pool]?.isShared === true) return;
+    if (pools.isShared(pool)) return;
     const { stride } = this.space;
     const free = pools.free.data;
     for (let k = 0; k < stride; k++)

@@ -22,6 +22,7 @@ export function setQuota(core: Core, event: Event<'setQuota'>): Applied {
   space.read(event.limits, limits, 0, Number.POSITIVE_INFINITY);
   quota.set(role, guarantees, limits);
   ledger.noteLimits(role);
+  ledger.settleHeadroom();
   const rescinds = [...rescindOverLimit(core, role), ...rescindForGuarantee(core, role)];
   if (core.isMezzo) core.dueAll();
   return { kind: 'ok', rescinds };

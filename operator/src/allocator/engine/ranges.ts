@@ -33,10 +33,18 @@ export function union(left: PortRanges, right: PortRanges): PortRanges {
   return normalised([...left, ...right]);
 }
 
+let latest: { readonly left: PortRanges; readonly right: PortRanges; readonly rest: PortRanges } = {
+  left: NO_PORTS,
+  right: NO_PORTS,
+  rest: NO_PORTS,
+};
+
 /** The ports of `left` that are not in `right`. */
 export function without(left: PortRanges, right: PortRanges): PortRanges {
   if (right.length === 0 || left.length === 0) return left;
   if (left === right) return NO_PORTS;
+  // Agents of one kind have the same ports: one list serves them all. Lists are never changed.
+  if (left === latest.left && right === latest.right) return latest.rest;
   const rest: [number, number][] = [];
   let at = 0;
   for (const [first, last] of left) {
@@ -50,7 +58,8 @@ export function without(left: PortRanges, right: PortRanges): PortRanges {
     }
     if (from <= last) rest.push([from, last]);
   }
-  return rest.length === 0 ? NO_PORTS : rest;
+  latest = { left, right, rest: rest.length === 0 ? NO_PORTS : rest };
+  return latest.rest;
 }
 
 /** True when every port of `part` is in `whole`. */

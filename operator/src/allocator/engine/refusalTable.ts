@@ -19,7 +19,7 @@ export class RefusalTable {
   readonly #rows = new RowNumbers();
   readonly #parts = new RowNumbers();
   /** The refusal made last on an agent: the next one is most often the same. */
-  readonly #lastOfAgent = new Map<number, number>();
+  #lastOfAgent = new Int32Array(16).fill(NONE);
   readonly #space: VectorSpace;
   readonly #pools: PoolTable;
 
@@ -30,8 +30,8 @@ export class RefusalTable {
   }
 
   acquire(agent: number, refused: Pieces): number {
-    const last = this.#lastOfAgent.get(agent);
-    if (last !== undefined && this.#equals(last, refused)) {
+    const last = this.#lastOfAgent[agent] ?? NONE;
+    if (last !== NONE && this.#equals(last, refused)) {
       this.#uses[last] = (this.#uses[last] as number) + 1;
       return last;
     }
@@ -43,10 +43,12 @@ export class RefusalTable {
     this.#uses[row] = 1;
     this.#first[row] = NONE;
     for (let at = 0; at < refused.count; at++) this.#addPart(row, refused, at);
-    // The map itself is one use, so that the row is not given to somebody else meanwhile.
+    // Being the last one is a use as well, so that the row is not given to somebody else meanwhile.
     this.#uses[row] = 2;
     this.forgetAgent(agent);
-    this.#lastOfAgent.set(agent, row);
+    if (agent >= this.#lastOfAgent.length)
+      this.#lastOfAgent = grownInts(this.#lastOfAgent, agent + 1, NONE);
+    this.#lastOfAgent[agent] = row;
     return row;
   }
 
@@ -64,9 +66,9 @@ export class RefusalTable {
   }
 
   forgetAgent(agent: number): void {
-    const last = this.#lastOfAgent.get(agent);
-    if (last === undefined) return;
-    this.#lastOfAgent.delete(agent);
+    const last = this.#lastOfAgent[agent] ?? NONE;
+    if (last === NONE) return;
+    this.#lastOfAgent[agent] = NONE;
     this.release(last);
   }
 
@@ -88,17 +90,18 @@ export class RefusalTable {
     return true;
   }
 
-  /** True when everything that is free on an agent and visible with these capabilities was refused. */
-  coversFree(row: number, firstPool: number, handles: number): boolean {
+  /** True when everything that is free (or was judged) on an agent and visible with these capabilities was refused. */
+  coversPools(row: number, firstPool: number, handles: number, what: 'free' | 'judged'): boolean {
     const pools = this.#pools;
+    const amounts = pools[what].data;
+    const ports = what === 'free' ? pools.freePorts : pools.judgedPorts;
     const { stride } = this.#space;
     const first = this.#first[row] as number;
     if (first !== NONE && this.#isSum(first)) return false;
     for (let pool = firstPool; pool !== NONE; pool = pools.next[pool] as number) {
       if (((pools.needs[pool] as number) & ~handles) !== 0) continue;
       const part = this.#partOf(row, pool);
-      if (!this.#holds(part, pools.free.data, pool * stride, pools.freePorts[pool] ?? []))
-        return false;
+      if (!this.#holds(part, amounts, pool * stride, ports[pool] ?? [])) return false;
     }
     return true;
   }

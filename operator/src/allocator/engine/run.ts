@@ -28,6 +28,7 @@ export class Run implements RunInProgress {
   readonly #rng: ReturnType<typeof createSeededRng>;
   readonly #deliver: ((offer: EngineOffer) => void) | undefined;
   readonly #candidates: Int32Array;
+  readonly #seesAll: boolean;
   #order: Int32Array;
   #phase: Phase = 'guarantees';
   #at = 0;
@@ -42,10 +43,14 @@ export class Run implements RunInProgress {
     core.ledger.run++;
     core.ledger.filters.expire(options.nowMs, (agent) => core.freed(agent));
     endBackOffs(core);
+    this.#seesAll = core.isAllDue;
     this.#candidates = takeDue(core);
+    // Only now: filters that are due must have been seen by a run before this one.
+    if (this.#seesAll) core.ledger.filters.seesAll(core.ledger.run);
     markHoarders(core);
     core.cycle.start(options.nowMs, this.#rng);
     core.ledger.settleClosed();
+    if (core.ledger.quota.guaranteed.size > 0) core.ledger.settleHeadroom();
     this.#order = this.#inSeededOrder();
     if (!core.ledger.quota.hasUnmet()) this.#endPhase();
   }
@@ -72,7 +77,7 @@ export class Run implements RunInProgress {
     if (at >= this.#order.length || this.#phase === 'done') return this.#endPhase();
     const agent = this.#order[at] as number;
     cycle.visit(agent, this.#phase);
-    if (this.#phase === 'rest') ledger.filters.sawAgent(agent, ledger.run);
+    if (this.#phase === 'rest' && !this.#seesAll) ledger.filters.sawAgent(agent, ledger.run);
   }
 
   #endPhase(): void {
