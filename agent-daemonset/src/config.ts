@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { type Result, refuse } from '../../operator/src/model/result.ts';
 import { LOG_LEVELS, type LogLevel } from './adapters/pinoLogger.ts';
@@ -13,12 +14,22 @@ export interface AgentConfig {
   readonly nodeUsage: NodeUsageSource;
   readonly paths: HostPaths;
   readonly httpPort: number;
+  /** Absent: nothing of the Mesos agent is served. */
+  readonly mesos: MesosConfig | undefined;
   readonly intervalMs: number;
   readonly reportUrl: string | undefined;
   readonly reportCaFile: string | undefined;
   readonly tokenFile: string | undefined;
   readonly logLevel: LogLevel;
   readonly estimator: EstimatorConfig;
+}
+
+export interface MesosConfig {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly podsDir: string;
+  readonly logsDir: string;
 }
 
 interface Flag {
@@ -41,6 +52,15 @@ const FLAGS = {
   proc: { default: '/proc', help: "where the host's procfs is mounted" },
   sys: { default: '/sys', help: "where the host's sysfs is mounted" },
   'http-port': { default: '9102', help: 'port of /healthz, /usage and /metrics; 0 picks one' },
+  'mesos-port': {
+    help: 'port of what old clients read from a Mesos agent, usually 5051; not served without it',
+  },
+  'mesos-host': { default: '127.0.0.1', help: 'address that port listens on' },
+  'pods-dir': {
+    default: '/var/lib/kubelet/pods',
+    help: "where the kubelet's directory of Pods is mounted",
+  },
+  'pod-logs-dir': { default: '/var/log/pods', help: 'where the logs of Pods are mounted' },
   'interval-seconds': { default: '5', help: 'time between samples, 1 to 60' },
   'report-url': { help: 'where usage reports are posted; none without it' },
   'report-ca-file': { help: 'PEM of the authority that signed the certificate of that address' },
@@ -134,6 +154,9 @@ function readConfig(
   if (text('kubeconfig') === undefined && !env['KUBERNETES_SERVICE_HOST']) {
     throw new BadFlag('--kubeconfig is missing, and this is not a Pod of a cluster; give its path');
   }
+  if (text('mesos-port') !== undefined && text('report-url') === undefined) {
+    throw new BadFlag('--mesos-port needs --report-url: the operator says what callers may see');
+  }
   const intervalMs = integer('interval-seconds', 1, 60) * 1000;
   return {
     node,
@@ -142,6 +165,15 @@ function readConfig(
     nodeUsage: oneOf('node-usage', text('node-usage'), NODE_USAGE_SOURCES),
     paths: { proc: path('proc'), sys: path('sys') },
     httpPort: integer('http-port', 0, 65535),
+    mesos:
+      text('mesos-port') === undefined
+        ? undefined
+        : {
+            host: address('mesos-host', text('mesos-host')),
+            port: integer('mesos-port', 0, 65535),
+            podsDir: path('pods-dir'),
+            logsDir: path('pod-logs-dir'),
+          },
     intervalMs,
     reportUrl: reportUrl(text('report-url')),
     reportCaFile: text('report-ca-file'),
@@ -179,6 +211,13 @@ function parseFlags(args: readonly string[]): { readonly [name: string]: string 
 
 function variableOf(name: FlagName): string {
   return name === 'node' ? 'MEZZO_NODE_NAME' : `MEZZO_${name.replaceAll('-', '_').toUpperCase()}`;
+}
+
+function address(name: string, value: string | undefined): string {
+  if (value === undefined || isIP(value) === 0) {
+    throw new BadFlag(`--${name} is "${value ?? ''}"; it takes an IP address, such as 127.0.0.1`);
+  }
+  return value;
 }
 
 /** Source: Kubernetes object names, RFC 1123 subdomain. */

@@ -2,12 +2,16 @@ import { createSeededRng } from '../../operator/src/model/seededRng.ts';
 import type { Clock } from '../../operator/src/ports/clock.ts';
 import type { Logger } from '../../operator/src/ports/logger.ts';
 import { createKubeApi, type KubeApiClient } from '../../operator/src/store/kube/createKubeApi.ts';
+import { HttpNodeViews } from './adapters/httpNodeViews.ts';
 import { HttpReportSender } from './adapters/httpReportSender.ts';
 import { createNodeHostFiles } from './adapters/nodeHostFiles.ts';
+import { createNodeTaskFiles } from './adapters/nodeTaskFiles.ts';
 import { createPinoLogger } from './adapters/pinoLogger.ts';
 import { systemClock } from './adapters/systemClock.ts';
 import { type AgentConfig, parseConfig, usageText } from './config.ts';
 import { startAgentServer } from './http/agentServer.ts';
+import { startMesosServer } from './http/mesosServer.ts';
+import { TaskSandbox } from './mesos/taskSandbox.ts';
 import { NodeAgent } from './nodeAgent.ts';
 import { Backoff } from './report/backoff.ts';
 import { StatusPublisher } from './report/statusPublisher.ts';
@@ -52,9 +56,11 @@ async function runAgent(config: AgentConfig, clock: Clock, log: Logger): Promise
   const sender = senderOf(config);
   const agent = createAgent(config, { clock, log, kube, sender });
   const server = await startAgentServer(agent, config.httpPort);
+  const mesos = await startMesos(config, agent, clock, log);
   log.info('agent started', {
     node: config.node,
     httpPort: server.port,
+    ...(mesos === undefined ? {} : { mesosPort: mesos.port }),
     cgroupRoot: config.cgroupRoot,
     reportUrl: config.reportUrl ?? 'none',
   });
@@ -62,10 +68,39 @@ async function runAgent(config: AgentConfig, clock: Clock, log: Logger): Promise
     await agent.run(stop.signal);
   } finally {
     await server.close();
+    await mesos?.close();
     await sender?.close();
     await kube.close();
   }
   log.info('stopped');
+}
+
+async function startMesos(
+  { node, mesos, reportUrl, tokenFile, reportCaFile }: AgentConfig,
+  agent: NodeAgent,
+  clock: Clock,
+  log: Logger,
+): Promise<{ readonly port: number; close(): Promise<void> } | undefined> {
+  if (mesos === undefined || reportUrl === undefined) return undefined;
+  const caFile = reportCaFile;
+  const views = new HttpNodeViews({ node, operatorUrl: reportUrl, tokenFile, caFile, clock, log });
+  const server = await startMesosServer({
+    node,
+    host: mesos.host,
+    port: mesos.port,
+    clock,
+    log,
+    views,
+    sandbox: new TaskSandbox(createNodeTaskFiles(), mesos),
+    newestSample: () => agent.newestSample(),
+  });
+  return {
+    port: server.port,
+    close: async () => {
+      await server.close();
+      await views.close();
+    },
+  };
 }
 
 function senderOf(config: AgentConfig): HttpReportSender | undefined {

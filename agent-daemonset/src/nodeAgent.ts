@@ -80,6 +80,10 @@ export class NodeAgent implements AgentViews {
     return { nodeName: this.#options.node, ...sample, estimate };
   }
 
+  newestSample(): UsageSample | undefined {
+    return this.#newest?.sample;
+  }
+
   metrics(): Promise<string> {
     return this.#options.metrics.registry.metrics();
   }

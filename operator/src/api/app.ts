@@ -1,6 +1,7 @@
 import express, { type Express } from 'express';
 import { type AppOptions, DEFAULT_LIMITS, type RouteContext } from './context.ts';
 import { errorHandler, notFound } from './errors.ts';
+import { agentViewRoutes } from './operatorApi/agentViewRoute.ts';
 import { operatorRoutes } from './operatorApi/route.ts';
 import { Subscribers } from './operatorApi/subscribers.ts';
 import { agentRoutes } from './routes/agent.ts';
@@ -28,6 +29,7 @@ export function createApp(options: AppOptions): Express {
   app.use(operatorRoutes(context, subscribers));
   app.use(probeRoutes(context));
   app.use(agentRoutes(context));
+  app.use(agentViewRoutes(context));
   app.use(viewRoutes(context));
   app.use(notFound);
   app.use(errorHandler(context.log));

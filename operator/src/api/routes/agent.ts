@@ -40,7 +40,7 @@ export function agentRoutes(context: RouteContext): Router {
 }
 
 /** Which nodes the caller may speak for; undefined when it was refused. */
-async function reporter(
+export async function reporter(
   { agents }: RouteContext,
   guard: Guard,
   request: Request,
