@@ -1,4 +1,6 @@
-import { stderr, stdout } from 'node:process';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { env, stderr, stdout } from 'node:process';
 import { runFiles } from './scenarios/runScenario.ts';
 
 /** `npm run scenario -- FILE…`: replays scenario files into the allocator; exit code 0 only if all hold. */
@@ -9,7 +11,13 @@ function main(files: readonly string[]): number {
     );
     return 2;
   }
-  return runFiles(files, (line) => stdout.write(`${line}\n`)) ? 0 : 1;
+  return runFiles(files.map(fromWhereAsked), (line) => stdout.write(`${line}\n`)) ? 0 : 1;
+}
+
+/** npm changes to the project's folder; a path may be meant from where the user stands. */
+function fromWhereAsked(file: string): string {
+  const asked = resolve(env['INIT_CWD'] ?? '.', file);
+  return !existsSync(file) && existsSync(asked) ? asked : file;
 }
 
 process.exitCode = main(process.argv.slice(2));

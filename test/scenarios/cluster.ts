@@ -18,7 +18,7 @@ import {
   frameworkEventOf,
   holderOf,
   nonZero,
-  partsOf,
+  partsOrAll,
   portRangesOf,
   quotaEventOf,
   unavailabilityOf,
@@ -126,14 +126,14 @@ export class ScenarioCluster {
         return this.apply({
           kind: 'recover',
           ...holderOf(action.fields),
-          parts: partsOf(action.fields),
+          ...partsOrAll(action.fields),
           refuseMs: Math.round((action.fields.refuseSeconds ?? 0) * 1000),
         });
       case 'use':
         return this.apply({
           kind: 'use',
           ...holderOf(action.fields),
-          parts: partsOf(action.fields),
+          ...partsOrAll(action.fields),
         });
       case 'suppress':
       case 'revive': {

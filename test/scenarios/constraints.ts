@@ -42,7 +42,7 @@ const ShortConstraint = z
   .transform(({ attribute, pseudo, ...predicate }) => constraintOf(attribute, pseudo, predicate));
 
 const Group = z.union([
-  z.array(ShortConstraint),
+  z.array(z.union([ShortConstraint, MesosConstraint])),
   z
     .strictObject({ attributeConstraints: z.array(MesosConstraint) })
     .transform((group) => group.attributeConstraints),

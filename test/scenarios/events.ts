@@ -24,7 +24,7 @@ export const portRangesOf = (amounts: Amounts): PortRanges =>
   amounts.ports.map(({ begin, end }) => [begin, end] as const);
 
 /** Volumes may be named beside the resources, in them, or in a reservation: they are one set. */
-export function partsOf(held: HeldAmounts): Parts {
+function partsOf(held: HeldAmounts): Parts {
   const volumes = {
     ...held.volumes,
     ...held.resources.volumes,
@@ -38,6 +38,15 @@ export function partsOf(held: HeldAmounts): Parts {
     revocable: nonZero(held.revocable.scalars),
     volumes: volumePartsOf(volumes),
   };
+}
+
+/** A step that names no amounts means all that is offered. */
+export function partsOrAll(held: HeldAmounts): { readonly parts?: Parts } {
+  const parts = partsOf(held);
+  const isNamed =
+    Object.keys({ ...parts.resources, ...parts.revocable }).length > 0 ||
+    [parts.ports, parts.reserved, parts.volumes].some((one) => (one ?? []).length > 0);
+  return isNamed ? { parts } : {};
 }
 
 function reservedPartOf(one: Held['reserved'][number]): ReservedPart {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AmountsText } from './amounts.ts';
+import { withRoles } from './roles.ts';
 import { type Action, EXPECTATIONS, type Expectation, STEPS, type StepName } from './steps.ts';
 
 const Options = z.strictObject({
@@ -53,7 +54,7 @@ export class NotAScenario extends Error {
 /** Reads a scenario. Errors: NotAScenario. Nothing unknown is ever skipped. */
 export function parseScenario(document: unknown): ParsedScenario {
   const { name, options, steps } = parse('file', Scenario, document);
-  return { name, options, steps: steps.map(parseStep) };
+  return { name, options, steps: withRoles(steps).map(parseStep) };
 }
 
 function parseStep(step: Readonly<Record<string, unknown>>, index: number): ParsedStep {

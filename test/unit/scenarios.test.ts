@@ -170,6 +170,25 @@ describe('the scenario runner', () => {
     expect(runScenario(withSteps(AGENT, { ...FRAMEWORK, expect: parts }))).toEqual([]);
   });
 
+  test('a framework with one role is in it where no role is named, one with two has to say', () => {
+    const { role: _, ...offered } = OFFERED;
+    const steps = [
+      { ...FRAMEWORK, expect: [offered] },
+      { recover: { ...offered, refuseSeconds: 5 } },
+    ];
+    expect(runScenario(withSteps(AGENT, ...steps))).toEqual([]);
+    const both = { addFramework: { id: 'F1', roles: ['a', 'b'] }, expect: [offered] };
+    expect(runScenario(withSteps(AGENT, both))[0]?.got).toContain('expect.0.role');
+  });
+
+  test('a step that names no amounts means all that is offered', () => {
+    const holder = { framework: 'F1', role: 'a', agent: 'A1' };
+    const steps = [FRAMEWORK, { recover: holder, expect: [OFFERED] }, { use: holder }];
+    expect(
+      runScenario(withSteps(AGENT, ...steps, { recover: OFFERED, expect: [OFFERED] })),
+    ).toEqual([]);
+  });
+
   test('a step that fails does not hide the ones after it', () => {
     const failures = runScenario(
       withSteps(
