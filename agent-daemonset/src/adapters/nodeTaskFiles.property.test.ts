@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createNodeTaskFiles } from './nodeTaskFiles.ts';
 
 const files = createNodeTaskFiles();
@@ -139,5 +139,5 @@ test('a task that turns a directory into a link while it is read gains nothing',
   task.kill('SIGKILL');
   await ended;
   // Both moments were met, so there was something to win.
-  expect([...seen.keys()].toSorted()).toEqual(['harmless', undefined]);
+  expect(new Set(seen.keys())).toEqual(new Set(['harmless', undefined]));
 });

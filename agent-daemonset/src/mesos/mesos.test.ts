@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { AgentViewTask } from '../../../operator/src/schema/http/agentView.ts';
 import { logFilesInOrder, streamOf } from './criLog.ts';
 import { directoryOf, placeOf } from './taskPath.ts';
@@ -133,7 +133,7 @@ describe('paths of clients', () => {
         );
         for (const part of place?.parts ?? []) {
           expect(['', '.', '..']).not.toContain(part);
-          expect(part).not.toMatch(/[/\u0000]/);
+          expect(part.includes('/') || part.includes('\u0000')).toBe(false);
         }
       }),
     );

@@ -5,7 +5,6 @@ import { silentLog } from '../../../../test/support/frameworkHarness.ts';
 import { RUNNING, taskPod } from '../../../../test/support/operatorWorld.ts';
 import { AGENT_VIEW_PATH, AgentViewReply } from '../../schema/http/agentView.ts';
 import { PODS } from '../../schema/kubeKinds.ts';
-import type { Pod } from '../../schema/kubeObjects.ts';
 import { createSystemClock } from '../../store/system/systemClock.ts';
 import type { AccessQuestion } from '../auth/accessReview.ts';
 
@@ -39,7 +38,7 @@ beforeEach(async () => {
     const made = api.world.api.create(PODS, {
       ...pod,
       metadata: { ...pod.metadata, namespace },
-    } as Pod);
+    });
     api.world.api.update(PODS, { ...made, status: RUNNING } as never, { subresource: 'status' });
   }
 });
