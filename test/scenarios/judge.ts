@@ -29,7 +29,7 @@ export function judgeStep(
     if (result.refusal === undefined)
       return [{ expected: `a refusal that says "${wanted}"`, got: 'no refusal' }];
     if (wanted === undefined) return [{ expected: 'no refusal', got: result.refusal }];
-    if (!result.refusal.includes(wanted))
+    if (!result.refusal.toLowerCase().includes(wanted.toLowerCase()))
       return [{ expected: `a refusal that says "${wanted}"`, got: result.refusal }];
   }
   return [
