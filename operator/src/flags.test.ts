@@ -56,6 +56,24 @@ describe('flags', () => {
     });
     expect(valueOf(['--insecure-loopback', '--http-host', '::1']).httpHost).toBe('::1');
   });
+  test('anonymous callers can have a listener of their own', () => {
+    const argv = ['--anonymous-principal', 'old', '--anonymous-listen'];
+    expect(valueOf([...argv, '127.0.0.1:5050'])).toMatchObject({
+      anonymousListen: { host: '127.0.0.1', port: 5050 },
+      anonymousPrincipal: 'old',
+      tlsDir: undefined,
+    });
+    expect(valueOf([...argv, '[::1]:5050']).anonymousListen).toEqual({ host: '::1', port: 5050 });
+    for (const wrong of ['5050', ':5050', 'a:0', 'a:70000', 'a:b:1'])
+      expect(flags([...argv, wrong])).toMatchObject({
+        ok: false,
+        refusal: expect.stringContaining('must be HOST:PORT'),
+      });
+    expect(flags(['--anonymous-listen', '127.0.0.1:5050'])).toMatchObject({
+      ok: false,
+      refusal: expect.stringContaining('needs --anonymous-principal'),
+    });
+  });
   test('ports of agents are a range, and files are fetched only with an image that can', () => {
     expect(valueOf([])).toMatchObject({
       agentPorts: { begin: 20_000, end: 29_999 },

@@ -10,6 +10,9 @@ export interface Flags {
   readonly namespace: string;
   readonly insecureLoopback: boolean;
   readonly anonymousPrincipal: string | undefined;
+  /** Another listener, without TLS; only there are callers without credentials taken. */
+  readonly anonymousListen: { readonly host: string; readonly port: number } | undefined;
+  readonly tlsDir: string | undefined;
   readonly advertiseIp: string;
   readonly defaultTaskImage: string;
   readonly fetcherImage: string | undefined;
@@ -36,6 +39,8 @@ const OPTIONS = {
   'leader-elect': { type: 'boolean' },
   'insecure-loopback': { type: 'boolean' },
   'anonymous-principal': { type: 'string' },
+  'anonymous-listen': { type: 'string' },
+  'tls-dir': { type: 'string' },
   'advertise-ip': { type: 'string' },
   'default-task-image': { type: 'string' },
   'fetcher-image': { type: 'string' },
@@ -79,6 +84,9 @@ export const USAGE = `usage: operator [flags]           run the operator
   --lost-after-seconds N        tasks of a node not ready for longer are lost and replaced (default 300)
   --insecure-loopback           listen on 127.0.0.1 and take callers without credentials; for local clusters only
   --anonymous-principal NAME    principal of callers without credentials (with --insecure-loopback: local)
+  --anonymous-listen HOST:PORT  a listener of its own, without TLS, for callers without credentials: they are
+                                the --anonymous-principal there, and nobody on the other listener
+  --tls-dir PATH                serve TLS on the http port; tls.crt and tls.key there are read anew when they change
   --log-level LEVEL             trace, debug, info, warn, error (default $LOG_LEVEL or info)
 `;
 
@@ -111,6 +119,13 @@ export function parseFlags(
     return refuse(
       `--agent-ports must be a range such as 20000-29999, not ${JSON.stringify(values['agent-ports'])}`,
     );
+  const anonymousListen = addressOf(values['anonymous-listen']);
+  if (values['anonymous-listen'] !== undefined && anonymousListen === undefined)
+    return refuse(
+      `--anonymous-listen must be HOST:PORT such as 127.0.0.1:5050, not ${JSON.stringify(values['anonymous-listen'])}`,
+    );
+  if (anonymousListen !== undefined && values['anonymous-principal'] === undefined)
+    return refuse('--anonymous-listen needs --anonymous-principal: the name of who calls there');
   const { fetchMaxMb, ...plain } = numbers;
   const insecure = values['insecure-loopback'] === true;
   return ok({
@@ -124,6 +139,8 @@ export function parseFlags(
     namespace: values.namespace ?? environment['POD_NAMESPACE'] ?? 'mezzo-system',
     insecureLoopback: insecure,
     anonymousPrincipal: values['anonymous-principal'] ?? (insecure ? 'local' : undefined),
+    anonymousListen,
+    tlsDir: values['tls-dir'],
     advertiseIp: values['advertise-ip'] ?? environment['POD_IP'] ?? '127.0.0.1',
     defaultTaskImage: values['default-task-image'] ?? 'docker.io/library/busybox:1.36',
     frameworkNamespace: values['framework-namespace'] ?? 'default',
@@ -149,6 +166,14 @@ function portRangeOf(text: string): Flags['agentPorts'] | undefined {
   const match = /^([0-9]{1,5})-([0-9]{1,5})$/.exec(text);
   const [begin, end] = [Number(match?.[1]), Number(match?.[2])];
   return begin >= 1 && begin <= end && end <= 65_535 ? { begin, end } : undefined;
+}
+
+/** `[::1]:5050` has its brackets for the colon's sake. */
+function addressOf(text: string | undefined): Flags['anonymousListen'] {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text ?? '');
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host !== undefined && port >= 1 && port <= 65_535 ? { host, port } : undefined;
 }
 
 const RANGES = {

@@ -154,41 +154,47 @@ async function listen(
     contentType: metrics.contentType,
     body: await metrics.render(operator.views),
   });
-  const app = createApp({
-    clock,
-    log,
-    leadership: () => leadershipOf(operator),
-    authenticator: createAuthenticator({
-      bearer: createTokenReview({ kube, clock, log, audience: flags.audience }),
-      basic:
-        flags.basicSecretsDir === undefined
-          ? undefined
-          : createBasicCheck(() => readSecrets(flags.basicSecretsDir ?? '')),
-      anonymousPrincipal: flags.anonymousPrincipal,
-    }),
-    advertisedAddress: `${flags.advertiseIp}:${flags.httpPort}`,
-    probes,
-    metrics: render,
-    views: operator.views,
-    operatorApi: {
-      cluster: () => operator.cluster(),
-      access,
-      kube: operator.kube,
-      impersonate: flags.impersonate && !flags.insecureLoopback,
-      facts: masterFacts(flags, operator, clock.nowMs()),
-      flags: shownFlags(flags),
-      logLevel: flags.logLevel,
-      onChange: (listener) => operator.onChange(listener),
-    },
-    agents: {
-      serviceAccount:
-        flags.agentServiceAccount ?? `system:serviceaccount:${flags.namespace}:mezzo-agent`,
-      allowAnonymous: flags.insecureLoopback,
-      onReport: (report) => operator.usage.report(report.node, report.pods),
-    },
-  });
-  const host = flags.httpHost;
-  const servers = [await startServer({ app, host, port: flags.httpPort, clock, log })];
+  const appFor = (anonymousPrincipal: string | undefined) =>
+    createApp({
+      clock,
+      log,
+      leadership: () => leadershipOf(operator),
+      authenticator: createAuthenticator({
+        bearer: createTokenReview({ kube, clock, log, audience: flags.audience }),
+        basic:
+          flags.basicSecretsDir === undefined
+            ? undefined
+            : createBasicCheck(() => readSecrets(flags.basicSecretsDir ?? '')),
+        anonymousPrincipal,
+      }),
+      advertisedAddress: `${flags.advertiseIp}:${flags.httpPort}`,
+      probes,
+      metrics: render,
+      views: operator.views,
+      operatorApi: {
+        cluster: () => operator.cluster(),
+        access,
+        kube: operator.kube,
+        impersonate: flags.impersonate && !flags.insecureLoopback,
+        facts: masterFacts(flags, operator, clock.nowMs()),
+        flags: shownFlags(flags),
+        logLevel: flags.logLevel,
+        onChange: (listener) => operator.onChange(listener),
+      },
+      agents: {
+        serviceAccount:
+          flags.agentServiceAccount ?? `system:serviceaccount:${flags.namespace}:mezzo-agent`,
+        allowAnonymous: flags.insecureLoopback,
+        onReport: (report) => operator.usage.report(report.node, report.pods),
+      },
+    });
+  const { httpHost: host, httpPort: port, tlsDir, anonymousListen, anonymousPrincipal } = flags;
+  const app = appFor(anonymousListen === undefined ? anonymousPrincipal : undefined);
+  const servers = [await startServer({ app, host, port, tlsDir, clock, log })];
+  if (anonymousListen !== undefined)
+    servers.push(
+      await startServer({ app: appFor(anonymousPrincipal), ...anonymousListen, clock, log }),
+    );
   if (flags.metricsPort !== 0) {
     const probeApp = createProbeApp({ log, probes, metrics: render });
     servers.push(await startServer({ app: probeApp, host, port: flags.metricsPort, clock, log }));
