@@ -90,8 +90,11 @@ export class FilterTable {
     this.#refusal[row] = refusal;
     this.#madeAfterRun[row] = run;
     this.#link(row, client, agent);
+    // For all clients at once: a table that grew client by client would be copied again and again.
+    const lastClient = this.#clients.rowCount - 1;
+    this.any.ensure(agent, lastClient);
     this.any.set(agent, client);
-    this.blocked.ensure(agent, client);
+    this.blocked.ensure(agent, lastClient);
     this.#queue.add(row, untilMs);
     this.#live++;
     if (isFirst) this.#judgeUpToFree(agent);

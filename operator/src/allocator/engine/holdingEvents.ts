@@ -285,7 +285,10 @@ function returned(
   if (how.refuseMs > 0 && !pieces.isEmpty()) {
     const untilMs = core.nowMs + Math.max(how.refuseMs, core.options.allocationIntervalMs);
     ledger.filters.add(found.client, found.agent, pieces, untilMs, ledger.run);
-  } else if (how.wasOffered && core.isMezzo) core.cycle.returned.set(found.agent, found.client);
+  } else if (how.wasOffered && core.isMezzo) {
+    core.cycle.returned.ensure(found.agent, ledger.clients.rowCount - 1);
+    core.cycle.returned.set(found.agent, found.client);
+  }
   core.maybeForget(found.client);
   core.freed(found.agent);
 }
