@@ -189,12 +189,14 @@ function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSet
 
 /** What stands in for a Quota that cannot be read is obeyed; a status is not written from it. */
 function roleController({ world, kube, clock }: ControllerSetOptions, input: () => ViewInput) {
+  const consumedNow = () => consumedByTasks(input().gathered.snapshot);
   const controller = createRoleController({
     world,
     kube,
     clock,
     roleViews: rememberFor(clock, FIGURES_MS, () => roleViews(input())),
-    consumed: rememberFor(clock, FIGURES_MS, () => consumedByTasks(input().gathered.snapshot)),
+    consumed: rememberFor(clock, FIGURES_MS, consumedNow),
+    consumedNow,
     capacity: rememberFor(clock, FIGURES_MS, () =>
       sumOf(agentViews(input()).map((agent) => agent.capacity)),
     ),

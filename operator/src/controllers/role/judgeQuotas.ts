@@ -75,7 +75,8 @@ export function judgeQuotas(input: JudgeInput): ReadonlyMap<string, QuotaVerdict
   return verdicts;
 }
 
-const isSettled = ({ spec, status, metadata }: QuotaObject): boolean =>
+/** The spec holds; there is nothing to decide. */
+export const isSettled = ({ spec, status, metadata }: QuotaObject): boolean =>
   spec.force === true ||
   (status?.inEffect !== undefined && status.inEffect.generation === (metadata.generation ?? 0));
 

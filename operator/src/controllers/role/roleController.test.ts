@@ -26,10 +26,12 @@ const view = (role: string, more: Partial<RoleView> = {}): RoleView => ({
 let all: OperatorWorld;
 let views: RoleView[];
 let consumed: Map<string, Resources>;
+let remembered: Map<string, Resources> | undefined;
 beforeEach(() => {
   all = new OperatorWorld(new FakeClock());
   views = [];
   consumed = new Map();
+  remembered = undefined;
 });
 
 const controller = () =>
@@ -38,7 +40,8 @@ const controller = () =>
     kube: all.kube,
     clock: all.api.clock,
     roleViews: () => views,
-    consumed: () => consumed,
+    consumed: () => remembered ?? consumed,
+    consumedNow: () => consumed,
     capacity: () => ({ cpus: 8000 }),
   });
 const look = async (key: string): Promise<void> => {
@@ -168,6 +171,13 @@ describe('a Quota', () => {
       { type: 'OverCommitted', status: 'True' },
       { type: 'Ready', status: 'True' },
     ]);
+  });
+  test('is judged by what is consumed at that moment, not by figures that are shown', async () => {
+    all.make(QUOTAS, 'web', { role: 'web', limits: { cpus: '2' } });
+    consumed.set('web', { cpus: 3000 });
+    remembered = new Map();
+    await look('Quota/web');
+    expect(quotaStatus('web')?.inEffect).toEqual({ generation: 0 });
   });
   test('that is new and refused has no effect', async () => {
     all.make(QUOTAS, 'web', { role: 'web', guarantees: { cpus: '10' } });

@@ -7,7 +7,7 @@ import { isoTime } from '../shared/conditions.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import type { RoleView } from '../views.ts';
 import type { World } from '../world.ts';
-import { judgeQuotas, type QuotaVerdict } from './judgeQuotas.ts';
+import { isSettled, judgeQuotas, type QuotaVerdict } from './judgeQuotas.ts';
 import { quotaStatus } from './quotaStatus.ts';
 import { roleStatus } from './roleStatus.ts';
 import { roleTableOf } from './roleTable.ts';
@@ -19,6 +19,8 @@ export interface RoleControllerOptions {
   readonly roleViews: () => readonly RoleView[];
   /** What tasks and reservations of each role count against its quota, those of the roles below included. */
   readonly consumed: () => ReadonlyMap<string, Resources>;
+  /** The same, of this very moment: for a decision, not for a figure. */
+  readonly consumedNow: () => ReadonlyMap<string, Resources>;
   /** Total capacity of the agents, for guarantees nobody can keep. */
   readonly capacity: () => Resources;
 }
@@ -67,7 +69,7 @@ async function writeQuota(
 ): Promise<QuotaVerdict['kind'] | undefined> {
   const figures = {
     table: roleTableOf(options.world.roles.list(), options.world.quotas.list()),
-    consumed: options.consumed(),
+    consumed: isSettled(quota) ? options.consumed() : options.consumedNow(),
     capacity: options.capacity(),
   };
   const verdict = judgeQuotas(figures).get(quota.metadata.name);

@@ -295,6 +295,18 @@ describe('offers', () => {
     expect(f.offers[1]?.resources['cpus']).toBe(1000);
   });
 
+  test('that stand in the way of a new guarantee are taken back, and not made again', async () => {
+    const f = join('f');
+    await clock.advance(10);
+    expect(f.offers).toHaveLength(1);
+    all.make(QUOTAS, 'batch', { role: 'batch', guarantees: { cpus: '5' }, force: true });
+    loop.trigger();
+    await clock.advance(10);
+    expect(f.rescinded).toEqual(['3-1']);
+    await clock.advance(20_000);
+    expect(loop.outstanding(F)).toEqual([]);
+  });
+
   test('of a silent framework go when it leaves, without a word to it', async () => {
     const f = join('f');
     const g = join('g');
