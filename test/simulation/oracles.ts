@@ -33,6 +33,7 @@ export const ORACLES = {
   foreign: 'Pods not made by Mezzo are never touched',
   finished: 'a finished instance never runs again',
   unfinished: 'nothing counts as finished that was stopped half-way',
+  lifecycle: 'no task is seen to take a way its lifecycle does not know',
   cron: 'at most one run per cron target',
   needless: 'no healthy, wanted Pod is killed',
   lease: 'nothing is written without a valid lease',

@@ -39,6 +39,7 @@ describe('planted bugs', () => {
       'foreign',
       'finished',
       'unfinished',
+      'lifecycle',
       'cron',
       'needless',
       'lease',

@@ -190,6 +190,16 @@ export const PLANTS = {
         return { ...object, metadata };
       }),
   },
+  forgetsKills: {
+    bug: 'once the kubelet has taken its last step, nobody knows any more that a task was stopped',
+    caughtBy: ['lifecycle', 'unfinished'],
+    wrap: (kube) =>
+      onRead(kube, PODS.plural, (object) => {
+        if (object.metadata.deletionGracePeriodSeconds !== 0) return object;
+        const { deletionTimestamp: _at, ...metadata } = object.metadata;
+        return { ...object, metadata };
+      }),
+  },
   losesUnreadable: {
     bug: 'an object that cannot be read is taken for one that is gone',
     caughtBy: ['needless'],

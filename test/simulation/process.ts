@@ -12,6 +12,8 @@ export interface ProcessPorts {
   readonly rng: Rng;
   readonly ids: IdSource;
   readonly log: Logger;
+  /** The operator noticed that it misjudged a task. */
+  readonly illegalTransition: (from: string, to: string) => void;
 }
 
 /** An operator as the simulation runs it. */

@@ -16,6 +16,7 @@ const NO_METRICS: Metrics = {
   poisonObject: nothing,
   ledgerDrift: nothing,
   nodeRefusal: nothing,
+  illegalTransition: nothing,
   offerAge: nothing,
   oldestOffer: nothing,
   rescind: nothing,
@@ -23,10 +24,10 @@ const NO_METRICS: Metrics = {
 };
 
 /** The operator itself, all of it but sockets, on simulated ports. */
-export const realOperator: LaunchOperator = ({ identity, ...ports }) =>
+export const realOperator: LaunchOperator = ({ identity, illegalTransition, ...ports }) =>
   createOperator({
     ...ports,
-    metrics: NO_METRICS,
+    metrics: { ...NO_METRICS, illegalTransition },
     // No external framework takes part: their calls come through sockets.
     authorizer: {
       mayOffer: () =>

@@ -82,6 +82,8 @@ export class Replica {
       rng: stream('operator'),
       ids: seededIds(stream('ids')),
       log: noteLogger(history, identity),
+      illegalTransition: (from, to) =>
+        oracles.fail('lifecycle', `${identity} saw a task ${to} that had been ${from}`),
     });
     const incarnation: Incarnation = { identity, clock, network, process };
     this.#current = incarnation;

@@ -203,6 +203,7 @@ export const NO_METRICS: Metrics = {
   poisonObject() {},
   ledgerDrift() {},
   nodeRefusal() {},
+  illegalTransition() {},
   offerAge() {},
   oldestOffer() {},
   rescind() {},

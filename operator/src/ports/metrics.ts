@@ -22,4 +22,6 @@ export interface Metrics {
   poisonObject(kind: string): void;
   ledgerDrift(): void;
   nodeRefusal(reason: string): void;
+  /** A task was seen in a state that its former one does not lead to. */
+  illegalTransition(from: string, to: string): void;
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakeClock } from '../../../test/support/fakeClock.ts';
-import { OperatorWorld, RUNNING, taskPod } from '../../../test/support/operatorWorld.ts';
+import { ended, OperatorWorld, RUNNING, taskPod } from '../../../test/support/operatorWorld.ts';
 import type { KubeObject, ResourceRef } from '../ports/kubeApi.ts';
 import { NODES } from '../schema/kubeKinds.ts';
 import {
@@ -20,6 +20,7 @@ let all: OperatorWorld;
 let asked: string[];
 let triggers: number;
 let refusals: string[];
+let illegal: string[];
 let stop: () => void;
 
 beforeEach(() => {
@@ -27,6 +28,7 @@ beforeEach(() => {
   asked = [];
   triggers = 0;
   refusals = [];
+  illegal = [];
   stop = () => undefined;
 });
 
@@ -37,6 +39,7 @@ function listen(): void {
       triggers += 1;
     },
     refused: (reason) => refusals.push(reason),
+    illegal: (pod, from, to) => illegal.push(`${pod.metadata.name}: ${from} ${to}`),
   });
 }
 /** What is asked for by a change, after everything before it was told. */
@@ -190,6 +193,21 @@ describe('a Pod that a kubelet refused', () => {
       containerStatuses: [{ name: 'task', state: { terminated } }],
     });
     expect(refusals).toEqual([]);
+  });
+});
+
+describe('a way the lifecycle does not know', () => {
+  test('is told of: an end that turns into another end', () => {
+    const pod = all.pod(taskPod({ status: ended(0) }));
+    listen();
+    all.report(pod.metadata.name, ended(1));
+    expect(illegal).toEqual([`${pod.metadata.name}: FINISHED FAILED`]);
+  });
+  test('is none where a watch has skipped what lay between', () => {
+    const pod = all.pod(taskPod());
+    listen();
+    all.report(pod.metadata.name, ended(0));
+    expect(illegal).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { isOpen } from '../controllers/preemption/records.ts';
-import { isTaskPod, taskViewOf } from '../controllers/task/taskView.ts';
+import { isAmbiguousEnd, isTaskPod, taskViewOf } from '../controllers/task/taskView.ts';
 import type { World } from '../controllers/world.ts';
 import { stableJson } from '../model/hash.ts';
 import { jobKeyOf } from '../model/job.ts';
@@ -12,6 +12,8 @@ import type {
   QuotaObject,
   ServiceJobObject,
 } from '../schema/mezzoKinds.ts';
+import { isReachable } from '../state/taskLifecycle.ts';
+import type { TaskState } from '../state/taskState.ts';
 import type { ControllerName } from './controllerSet.ts';
 
 export interface RoutingTargets {
@@ -19,6 +21,8 @@ export interface RoutingTargets {
   readonly trigger: () => void;
   /** A kubelet refused to admit a task's Pod, for this reason. */
   readonly refused: (reason: string) => void;
+  /** A task was seen to take a way the lifecycle does not know: somebody misjudged its Pod, then or now. */
+  readonly illegal: (pod: Pod, from: TaskState, to: TaskState) => void;
 }
 
 const keyOf = (object: KubeObject): string =>
@@ -27,7 +31,7 @@ const keyOf = (object: KubeObject): string =>
 /** Which change concerns which controller. Returns how to stop listening. */
 export function routeEvents(
   world: World,
-  { enqueue, trigger, refused }: RoutingTargets,
+  { enqueue, trigger, refused, illegal }: RoutingTargets,
 ): () => void {
   const preemptions = (
     kind: 'ServiceJob' | 'AdhocJob',
@@ -56,6 +60,7 @@ export function routeEvents(
       const { object } = event;
       const refusal = refusalIn(event);
       if (refusal !== undefined) refused(refusal);
+      judgeTransition(event, illegal);
       const labels = object.metadata.labels ?? {};
       const job = labels[LABEL.job];
       if (isTaskPod(object) && job !== undefined) {
@@ -106,6 +111,17 @@ function refusalIn({ kind, object, previous }: Change<Pod>): string | undefined 
   if (!isNews || object.status?.phase !== 'Failed' || !isTaskPod(object)) return undefined;
   const { state, startedAtMs } = taskViewOf(object);
   return state.state === 'LOST' && startedAtMs === undefined ? state.reason : undefined;
+}
+
+function judgeTransition(
+  { kind, object, previous }: Change<Pod>,
+  illegal: RoutingTargets['illegal'],
+): void {
+  if (kind !== 'modified' || previous === undefined || !isTaskPod(object)) return;
+  if (isAmbiguousEnd(object) || isAmbiguousEnd(previous)) return;
+  const from = taskViewOf(previous).state.state;
+  const to = taskViewOf(object).state.state;
+  if (!isReachable(from, to)) illegal(object, from, to);
 }
 
 interface Change<T extends KubeObject> {

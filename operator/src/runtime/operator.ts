@@ -220,6 +220,10 @@ class OperatorProcess implements Operator {
       enqueue: (controller, key) => this.#queues.get(controller)?.add(key),
       trigger: () => this.#controllers.scheduling.trigger(),
       refused: (reason) => this.#options.metrics.nodeRefusal(reason),
+      illegal: ({ metadata: { name, namespace } }, from, to) => {
+        this.#options.metrics.illegalTransition(from, to);
+        log.error('a task took a way its lifecycle does not know', { name, namespace, from, to });
+      },
     });
     for (const unreadable of this.#watches.unreadable()) this.#tellUnreadable(unreadable);
     for (const queue of this.#queues.values()) queue.start();

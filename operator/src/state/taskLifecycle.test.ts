@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { EFFECT_ORDER, hasTimedOut, STATE_TIMEOUT_MS, step, type Target } from './taskLifecycle.ts';
+import {
+  EFFECT_ORDER,
+  hasTimedOut,
+  isReachable,
+  STATE_TIMEOUT_MS,
+  step,
+  type Target,
+} from './taskLifecycle.ts';
 import { TASK_STATES, type TaskState } from './taskState.ts';
 
 // The whole table once more, by hand: from > targets. "X>Y" means asked for X, entered Y.
@@ -20,7 +27,7 @@ const ALLOWED: Readonly<Record<TaskState, string>> = {
   FINISHED: 'DELETED',
   FAILED: 'DELETED',
   KILLED: 'DELETED',
-  LOST: 'DELETED',
+  LOST: 'DELETED FINISHED FAILED KILLED',
 };
 const ZOMBIES: ReadonlySet<string> = new Set(
   ['FINISHED', 'FAILED', 'KILLED', 'LOST'].flatMap((over) =>
@@ -87,5 +94,23 @@ describe('task lifecycle', () => {
     expect(hasTimedOut('ASSIGNED', 0, 299_999)).toBe(false);
     expect(hasTimedOut('ASSIGNED', 0, 300_000)).toBe(true);
     expect(hasTimedOut('RUNNING', 0, 1e12)).toBe(false);
+  });
+});
+
+describe('what may be seen after what', () => {
+  test.each<[TaskState, TaskState, boolean]>([
+    ['RUNNING', 'RUNNING', true],
+    ['ASSIGNED', 'RUNNING', true],
+    ['ASSIGNED', 'KILLED', true],
+    // By way of PARTITIONED.
+    ['RUNNING', 'STARTING', true],
+    ['LOST', 'KILLED', true],
+    ['KILLED', 'FINISHED', false],
+    ['FINISHED', 'KILLED', false],
+    ['FAILED', 'RUNNING', false],
+    ['KILLING', 'RUNNING', false],
+    ['RUNNING', 'PENDING', false],
+  ])('%s, then %s: %s', (from, to, expected) => {
+    expect(isReachable(from, to)).toBe(expected);
   });
 });

@@ -1,4 +1,4 @@
-import type { TaskState } from './taskState.ts';
+import { TASK_STATES, type TaskState } from './taskState.ts';
 
 /** Work that follows a transition, in the order in which it must be done: record first, tell the world last. */
 export const EFFECT_ORDER = [
@@ -125,7 +125,8 @@ export const TASK_LIFECYCLE = {
   FINISHED: ENDED,
   FAILED: ENDED,
   KILLED: ENDED,
-  LOST: ENDED,
+  // The node came back and tells how it really ended. Its replacement stands.
+  LOST: { DELETED: DELETE, FINISHED: SAVE, FAILED: SAVE, KILLED: SAVE },
 } as const satisfies Record<TaskState, Partial<Record<Target, Transition>>>;
 
 /** A live status of a task that is over belongs to a zombie: it is killed, the record stays. */
@@ -155,6 +156,29 @@ export function step(state: TaskState, to: Target): TransitionResult {
     return { kind: 'ILLEGAL_WITH_SIDE_EFFECTS', state, effects: ['killTask'] };
   return { kind: 'ILLEGAL', state, effects: [] };
 }
+
+/**
+ * True when a task seen in `from` may next be seen in `to`: by one step or by several, since who watches sees the last of
+ * several changes only. A zombie's state counts as seen, and is dealt with by `step`.
+ */
+export function isReachable(from: TaskState, to: TaskState): boolean {
+  return REACHABLE[from].has(to);
+}
+
+function reachableFrom(start: TaskState): ReadonlySet<TaskState> {
+  const seen = new Set<TaskState>([start]);
+  // A set is walked to its end though it grows on the way.
+  for (const from of seen)
+    for (const to of TASK_STATES) {
+      const result = step(from, to);
+      if (result.kind === 'SUCCESS' && result.state !== 'DELETED') seen.add(result.state);
+    }
+  return seen;
+}
+
+const REACHABLE = Object.fromEntries(
+  TASK_STATES.map((state) => [state, reachableFrom(state)]),
+) as Readonly<Record<TaskState, ReadonlySet<TaskState>>>;
 
 const TRANSIENT_MS = 300_000;
 

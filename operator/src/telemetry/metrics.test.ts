@@ -76,6 +76,7 @@ function countEverything(): void {
   metrics.rescind('LimitExceeded');
   metrics.backOff('f-1');
   metrics.nodeRefusal('OutOfcpu');
+  metrics.illegalTransition('KILLED', 'FINISHED');
 }
 
 describe('the names', () => {
@@ -126,6 +127,7 @@ describe('the figures', () => {
         'mezzo_reconcile_errors_total{controller="role"} 1',
         'mezzo_kube_requests_total{verb="get",resource="pods",code="200"} 1',
         'mezzo_node_refusals_total{reason="OutOfcpu"} 1',
+        'mezzo_illegal_transitions_total{from="KILLED",to="FINISHED"} 1',
       ]),
     );
   });

@@ -24,6 +24,8 @@ export const METRIC_HELP = {
   mezzo_poison_objects_total: 'Objects that could not be read and were skipped.',
   mezzo_ledger_drift_total: 'Differences found between the ledger and the Pods; each is a bug.',
   mezzo_node_refusals_total: 'Pods a kubelet refused to admit, by reason.',
+  mezzo_illegal_transitions_total:
+    'Tasks seen in a state that their former one does not lead to, which is a bug.',
   mezzo_leader: '1 while this process is the leader.',
   mezzo_role_allocated_cpu_cores: 'CPU of the live tasks of a role (not of its sub-roles).',
   mezzo_role_allocated_memory_bytes: 'Memory of the live tasks of a role.',
@@ -110,6 +112,7 @@ export function createMetrics(): PromMetrics {
   const poison = counter('mezzo_poison_objects_total', ['kind']);
   const drift = counter('mezzo_ledger_drift_total');
   const refusals = counter('mezzo_node_refusals_total', ['reason']);
+  const illegal = counter('mezzo_illegal_transitions_total', ['from', 'to']);
   const gauges = new StateGauges(registry);
 
   return {
@@ -137,6 +140,7 @@ export function createMetrics(): PromMetrics {
     poisonObject: (kind) => poison.inc({ kind }),
     ledgerDrift: () => drift.inc(),
     nodeRefusal: (reason) => refusals.inc({ reason }),
+    illegalTransition: (from, to) => illegal.inc({ from, to }),
     async render(views) {
       gauges.read(views);
       return await registry.metrics();

@@ -294,6 +294,16 @@ export function isUnexplainedDeletion(pod: Pod): boolean {
   );
 }
 
+/** True where only clocks can tell whether a task ended before its Pod was deleted: its state may be judged either way. */
+export function isAmbiguousEnd(pod: Pod): boolean {
+  const { deletionTimestamp, annotations } = pod.metadata;
+  return (
+    deletionTimestamp !== undefined &&
+    annotations?.[ANNOTATION.killedAt] === undefined &&
+    !wasAliveWhenDeleted(pod)
+  );
+}
+
 /** From the end of the last container to the kubelet's last step. */
 const FINAL_DELETE_SECONDS = 3;
 
