@@ -222,6 +222,38 @@ describe('limits', () => {
     expect(statuses).toEqual([401, 401, 429, 429]);
   });
 
+  test('one principal does not take all the streams, and closing one makes room', async () => {
+    await api.stop();
+    api = await ApiHarness.start({ limits: { maxStreams: 3, maxStreamsPerPrincipal: 1 } });
+    const first = await api.post(SUBSCRIBE);
+    const refused = await api.post(SUBSCRIBE);
+    expect([first.status, refused.status]).toEqual([200, 503]);
+    expect(refused.headers.get('retry-after')).toBe('10');
+    expect(await faultOf(refused)).toContain("Principal 'alice' has 1 streams open");
+    const other = await api.post(SUBSCRIBE, { authorization: 'Bearer bob' });
+    expect(other.status).toBe(200);
+    await first.body?.cancel();
+    await until('room again', async () => {
+      const again = await api.post(SUBSCRIBE);
+      await again.body?.cancel();
+      return again.status === 200;
+    });
+    await other.body?.cancel();
+  });
+
+  test('subscriptions beyond the rate: 429, and no object is made', async () => {
+    await api.stop();
+    api = await ApiHarness.start({ limits: { subscriptionsPerSecond: 1, subscriptionBurst: 2 } });
+    const statuses: number[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const response = await api.post(SUBSCRIBE);
+      statuses.push(response.status);
+      await response.body?.cancel();
+    }
+    expect(statuses).toEqual([200, 200, 429]);
+    expect(api.world.frameworkObjects()).toHaveLength(2);
+  });
+
   test('streams beyond the limit: 503', async () => {
     await api.stop();
     api = await ApiHarness.start({ limits: { maxStreams: 1 } });

@@ -23,6 +23,11 @@ export interface ApiLimits {
   readonly bodyBytes: number;
   readonly streamBufferBytes: number;
   readonly maxStreams: number;
+  /** Streams of one principal, so that nobody takes them all. */
+  readonly maxStreamsPerPrincipal: number;
+  /** Subscriptions of one principal: each may become an object of the API server. */
+  readonly subscriptionsPerSecond: number;
+  readonly subscriptionBurst: number;
   /** Calls per second of one principal, and of one framework. */
   readonly callsPerSecond: number;
   readonly burst: number;
@@ -34,6 +39,9 @@ export const DEFAULT_LIMITS: ApiLimits = {
   bodyBytes: 4 * 1024 * 1024,
   streamBufferBytes: 1024 * 1024,
   maxStreams: 4_000,
+  maxStreamsPerPrincipal: 3_000,
+  subscriptionsPerSecond: 50,
+  subscriptionBurst: 3_000,
   callsPerSecond: 2_000,
   burst: 4_000,
   failuresPerSecond: 20,

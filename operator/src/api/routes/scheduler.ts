@@ -10,6 +10,7 @@ import { openEventStream } from '../eventStream.ts';
 import { type BodyFault, parseJson, readBody } from '../jsonBody.ts';
 import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType, wireTypeOf } from '../mediaType.ts';
 import type { RateLimit } from '../rateLimit.ts';
+import { StreamCounts } from '../streamCounts.ts';
 import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';
 
 const PATHS = ['/api/v1/scheduler', '/master/api/v1/scheduler'];
@@ -20,7 +21,8 @@ interface SchedulerContext {
   readonly guard: Guard;
   readonly byPrincipal: RateLimit;
   readonly byFramework: RateLimit;
-  readonly streams: { open: number };
+  readonly subscriptions: RateLimit;
+  readonly streams: StreamCounts;
 }
 
 /** The Mesos v1 scheduler endpoint. Checks run in the order of Mesos `src/master/http.cpp`, `Master::Http::scheduler`. */
@@ -31,7 +33,8 @@ export function schedulerRoutes(context: RouteContext): Router {
     guard: createGuard(context),
     byPrincipal: limitOf(clock, limits.callsPerSecond, limits.burst),
     byFramework: limitOf(clock, limits.callsPerSecond, limits.burst),
-    streams: { open: 0 },
+    subscriptions: limitOf(clock, limits.subscriptionsPerSecond, limits.subscriptionBurst),
+    streams: new StreamCounts(limits),
   };
   const router = Router({ strict: true, caseSensitive: true });
   router.all(PATHS, async (request, response, next) => {
@@ -139,14 +142,19 @@ interface Subscriber {
 }
 
 async function subscribe(
-  { context, streams }: SchedulerContext,
+  { context, streams, subscriptions }: SchedulerContext,
   hub: FrameworkHub,
   call: CallOf<'SUBSCRIBE'>,
   { principal, mediaType, response }: Subscriber,
 ): Promise<void> {
-  if (streams.open >= context.limits.maxStreams) {
+  const crowded = streams.fault(principal.name);
+  if (crowded !== undefined) {
     response.setHeader('Retry-After', '10');
-    sendError(response, 503, 'Too many frameworks are connected');
+    sendError(response, 503, crowded);
+    return;
+  }
+  if (!subscriptions.take(principal.name)) {
+    tooManyRequests(response);
     return;
   }
   const outcome = await hub.subscribe(call, principal);
@@ -170,10 +178,10 @@ async function subscribe(
     sink.end();
     return;
   }
-  streams.open += 1;
+  const release = streams.add(principal.name);
   const onClose = outcome.attach(sink);
   response.once('close', () => {
-    streams.open -= 1;
+    release();
     onClose();
   });
 }

@@ -274,11 +274,6 @@ describe('RESERVE and UNRESERVE', () => {
       "reserved by principal 'eve'",
     ],
     [
-      'without a principal',
-      { reservations: [{ type: 'DYNAMIC', role: 'eng' }] },
-      'has no principal',
-    ],
-    [
       'a static reservation',
       { reservations: [{ type: 'STATIC', role: 'eng', principal: 'alice' }] },
       'is not dynamically reserved',
@@ -302,6 +297,13 @@ describe('RESERVE and UNRESERVE', () => {
         state: 'OPERATION_ERROR',
         message: expect.stringContaining(message),
       },
+    ]);
+  });
+
+  test("without a principal it is the role's", async () => {
+    await accept(reserve({ reservations: [{ type: 'DYNAMIC', role: 'eng' }] }));
+    expect(world.scheduling.reservations[0]?.operation.stack).toEqual([
+      { role: 'eng', principal: undefined, labels: {} },
     ]);
   });
 

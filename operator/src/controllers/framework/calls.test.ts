@@ -216,6 +216,35 @@ describe('UPDATE_FRAMEWORK', () => {
   });
 });
 
+describe('the status of the Framework object', () => {
+  test('counts offers that were its own, tasks by state, and what they hold, every 5 s', async () => {
+    const who = await world.subscribe();
+    const offers = [1, 2, 3].map(() =>
+      world.scheduling.offer(idOf(who), { resources: { cpus: 1000, mem: 2 ** 30 } }),
+    );
+    const [first, second] = offers.map((one) => one.id);
+    const ids = (...values: (string | undefined)[]) => values.map((value) => ({ value }));
+    world.call(who, 'DECLINE', { offer_ids: ids(second, 'nobody-s', second) });
+    world.call(who, 'ACCEPT', launchOf([first ?? ''], [taskInfo('one'), taskInfo('two')]));
+    world.call(who, 'ACCEPT', launchOf(['nobody-s'], []));
+    await clock.settle();
+    world.run('one');
+    const status = () => world.frameworkObjects()[0]?.status;
+    await clock.advance(5_000);
+    expect(status()).toMatchObject({
+      connected: true,
+      offers: { sent: 3, accepted: 1, declined: 1, rescinded: 0, outstanding: 1 },
+      tasks: { TASK_STARTING: 2 },
+      allocated: { cpus: '200m', mem: '64Mi' },
+    });
+    world.exit('two', 0);
+    await clock.advance(4_000);
+    expect(status()?.allocated).toEqual({ cpus: '200m', mem: '64Mi' });
+    await clock.advance(1_000);
+    expect(status()?.allocated).toEqual({ cpus: '100m', mem: '32Mi' });
+  });
+});
+
 describe('offers tell', () => {
   test('attributes, domain and when the agent will be away', async () => {
     world.addNode('node-2', {

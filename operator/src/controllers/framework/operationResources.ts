@@ -77,9 +77,8 @@ function resourceFault(
   const innermost = stackOfResource(resource).at(-1);
   if (innermost === undefined || !isDynamic(resource)) return 'is not dynamically reserved';
   if (kind === 'unreserve') return undefined;
-  if (innermost.principal === undefined)
-    return `has no principal in its reservation; it must be '${principal}'`;
-  if (innermost.principal !== principal)
+  // Callers without credentials do not know the name they have here: nobody's reservation is the role's.
+  if (innermost.principal !== undefined && innermost.principal !== principal)
     return `is reserved by principal '${printable(innermost.principal)}', but the framework's is '${principal}'`;
   if (!roles.includes(innermost.role))
     return `is reserved for role '${printable(innermost.role)}', but the framework has ${roles.join(', ')}`;

@@ -1,6 +1,8 @@
+import type { Resources } from '../../model/resources.ts';
 import type { CancelTimer, Clock } from '../../ports/clock.ts';
 import type { SchedulerEvent } from '../../schema/mesos/event.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
+import { formatResources } from '../../schema/quantity.ts';
 import { isoTime } from '../shared/conditions.ts';
 import type { StatusFields } from './frameworkObjects.ts';
 import type { EventSink, FrameworkPlace, FrameworkProfile } from './types.ts';
@@ -70,11 +72,18 @@ export function openSession(
   return session;
 }
 
+/** What changes all the time and is told now and then. */
+export interface FrameworkFigures {
+  /** Tasks by state. */
+  readonly tasks: { readonly [state: string]: number };
+  readonly outstanding: number;
+  readonly allocated: Resources;
+}
+
 /** What the object's status says of a registration. */
 export function statusOf(
   registration: Registration,
-  tasks: { readonly [state: string]: number },
-  outstanding: number,
+  { tasks, outstanding, allocated }: FrameworkFigures,
 ): StatusFields {
   const { presence, place, offers, subscribedAtMs } = registration;
   return {
@@ -85,6 +94,7 @@ export function statusOf(
     ...(presence.kind === 'disconnected' ? { disconnectedAt: isoTime(presence.sinceMs) } : {}),
     offers: { ...offers, outstanding },
     tasks: { ...tasks },
+    allocated: formatResources(allocated),
   };
 }
 

@@ -6,6 +6,7 @@ import type { MesosCapability } from '../../schema/mesos/framework.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { RefusedTask } from './decideLaunch.ts';
 import { FrameworkObjects, MANAGED_BY, placeOf, storedProfile } from './frameworkObjects.ts';
+import { HeldAmounts } from './heldAmounts.ts';
 import { Launches } from './launches.ts';
 import { OperationStatuses } from './operationStatuses.ts';
 import { stateFor } from './pod/endings.ts';
@@ -39,6 +40,7 @@ export class Registry {
   readonly #known = new Map<FrameworkId, Registration>();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #changed = new Set<FrameworkId>();
+  readonly #held = new HeldAmounts();
   #statusTimer: CancelTimer | undefined;
 
   constructor(options: FrameworkHubOptions) {
@@ -184,7 +186,8 @@ export class Registry {
     const tasks: { [state: string]: number } = {};
     for (const { state } of this.updates.tasks(id)) tasks[state] = (tasks[state] ?? 0) + 1;
     const outstanding = this.#options.scheduling.outstanding(id).length;
-    const status = statusOf(registration, tasks, outstanding);
+    const allocated = this.#held.of(id);
+    const status = statusOf(registration, { tasks, outstanding, allocated });
     this.objects.save(registration.place, registration.profile, status, onDurable);
   }
 
@@ -285,7 +288,9 @@ export class Registry {
 
   #onPod(event: Parameters<StatusUpdates['observe']>[0]): void {
     const framework = this.updates.observe(event);
-    if (framework !== undefined) this.touch(framework);
+    if (framework === undefined) return;
+    this.#held.observe(event, framework);
+    this.touch(framework);
   }
 
   #tellRefused(id: FrameworkId, agent: string | undefined, refused: RefusedTask): void {

@@ -27,7 +27,7 @@ export class TaskCalls {
   accept(id: FrameworkId, body: CallOf<'ACCEPT'>['body']): void {
     const registration = this.#registry.live(id);
     if (registration === undefined) return;
-    registration.offers.accepted += body.offer_ids.length;
+    registration.offers.accepted += this.#ownOffers(id, body.offer_ids);
     const { place, profile, podTemplate } = registration;
     const { principal, roles } = profile;
     this.#registry.launches.accept({ place, principal, roles, podTemplate }, body);
@@ -36,7 +36,8 @@ export class TaskCalls {
 
   decline(id: FrameworkId, body: CallOf<'DECLINE'>['body']): void {
     const registration = this.#registry.live(id);
-    if (registration !== undefined) registration.offers.declined += body.offer_ids.length;
+    if (registration !== undefined)
+      registration.offers.declined += this.#ownOffers(id, body.offer_ids);
     const offers = body.offer_ids.map((one) => offerId(one.value));
     this.#options.scheduling.decline(id, offers, refuseMsOf(body.filters));
     this.#registry.touch(id);
@@ -149,6 +150,12 @@ export class TaskCalls {
       message: 'Reconciliation: Latest task state',
       agent_id: { value: agent },
     });
+  }
+
+  /** How many of these offers the framework has in its hands; what else it names counts for nothing. */
+  #ownOffers(id: FrameworkId, named: readonly { readonly value: string }[]): number {
+    const asked = new Set(named.map((one) => one.value));
+    return this.#options.scheduling.outstanding(id).filter((one) => asked.has(one.id)).length;
   }
 
   /** A call that names a role the framework is not subscribed to is dropped whole. Source: Mesos `Master::suppress`. */
