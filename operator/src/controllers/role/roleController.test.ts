@@ -84,6 +84,19 @@ describe('a Role', () => {
       conditions: [{ type: 'Ready', status: 'True', reason: 'InEffect' }],
     });
   });
+  test.each<[string, object, string]>([
+    [
+      'random turns',
+      { path: 'eng', sorter: 'random' },
+      'spec.sorter random is kept but not enforced',
+    ],
+  ])('says that %s are not enforced', async (_what, spec, message) => {
+    all.make(ROLES, 'eng', spec);
+    await look('Role/eng');
+    expect(roleStatus('eng')?.conditions).toMatchObject([
+      { status: 'True', reason: 'PartlyInEffect', message: expect.stringContaining(message) },
+    ]);
+  });
   test('tells no use where nobody measured', async () => {
     all.make(ROLES, 'eng', { path: 'eng' });
     views = [view('eng', { tasks: 1, used: undefined })];
@@ -210,6 +223,15 @@ describe('a Quota', () => {
       { type: 'Ready', status: 'True' },
     ]);
     expect(inForce('web')?.guarantees).toEqual({ cpus: 10_000 });
+  });
+  test('says that limits of tiers are not enforced', async () => {
+    const tierLimits = [{ tier: 'production', limits: { cpus: '1' } }];
+    all.make(QUOTAS, 'web', { role: 'web', tierLimits });
+    await look('Quota/web');
+    expect(quotaStatus('web')?.conditions).toMatchObject([
+      { type: 'OverCommitted' },
+      { type: 'Ready', status: 'True', reason: 'PartlyInEffect' },
+    ]);
   });
   test('a newer one for the same role says who has it', async () => {
     all.make(QUOTAS, 'a-web', { role: 'web', limits: { cpus: '2' } });

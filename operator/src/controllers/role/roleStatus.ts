@@ -25,12 +25,7 @@ export function roleStatus(
   const generation = role.metadata.generation ?? 0;
   const condition: ConditionValue =
     winner === undefined
-      ? {
-          type: 'Ready',
-          status: 'True',
-          reason: 'InEffect',
-          message: 'the role takes part in allocation',
-        }
+      ? takesPart(role)
       : shadowedBy('Role', 'spec.path', role.spec.path, winner);
   const base = {
     observedGeneration: generation,
@@ -54,6 +49,18 @@ export function roleStatus(
     revocable: formatResources(tree.revocable),
     tasks: tree.tasks,
   };
+}
+
+function takesPart({ spec }: RoleObject): ConditionValue {
+  const ready = { type: 'Ready', status: 'True' } as const;
+  if (spec.sorter === 'random')
+    return {
+      ...ready,
+      reason: 'PartlyInEffect',
+      message:
+        'the role takes part in allocation; spec.sorter random is kept but not enforced by this version: its children take turns by share',
+    };
+  return { ...ready, reason: 'InEffect', message: 'the role takes part in allocation' };
 }
 
 /** Amounts of a role with all roles below it, as its limits count them. */
