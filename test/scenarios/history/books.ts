@@ -5,9 +5,13 @@ import type {
   Parts,
   PortRanges,
   ReservedPart,
+  VolumePart,
 } from '../../../operator/src/allocator/engine/types.ts';
 
-/** Amounts by sort and name: `u:cpus` unreserved, `s:a>a/b:cpus` reserved, `r:cpus` revocable; `u:#7` is port 7. */
+/**
+ * Amounts by sort and name: `u:cpus` unreserved, `s:a>a/b:cpus` reserved, `r:cpus` revocable; `u:#7` is port 7, `v:v1` the
+ * volume v1.
+ */
 export type Flat = ReadonlyMap<string, number>;
 
 export interface Holding extends OfferRef {
@@ -50,6 +54,7 @@ export function flatten(parts: Parts): Map<string, number> {
     put(`s:${one.stack.join('>')}`, one.resources);
     putPorts(`s:${one.stack.join('>')}`, one.ports);
   }
+  for (const { id, sizeBytes } of parts.volumes ?? []) flat.set(`v:${id}`, sizeBytes);
   return flat;
 }
 
@@ -59,6 +64,7 @@ export function partsOfFlat(flat: Flat): Parts {
   const ports: Record<string, (readonly [number, number])[]> = {};
   const revocable: Record<string, number> = {};
   const reserved = new Map<string, Record<string, number>>();
+  const volumes: VolumePart[] = [];
   for (const [key, amount] of flat) {
     if (amount <= 0) continue;
     const [sort, ...rest] = key.split(':');
@@ -68,7 +74,8 @@ export function partsOfFlat(flat: Flat): Parts {
       const stack = sort === 'u' ? '' : (rest[0] ?? '');
       ports[stack] = [...(ports[stack] ?? []), [port, port]];
       if (stack !== '') reserved.set(stack, { ...reserved.get(stack) });
-    } else if (sort === 'u') resources[name] = amount;
+    } else if (sort === 'v') volumes.push({ id: name, sizeBytes: amount });
+    else if (sort === 'u') resources[name] = amount;
     else if (sort === 'r') revocable[name] = amount;
     else {
       const stack = rest[0] ?? '';
@@ -79,6 +86,7 @@ export function partsOfFlat(flat: Flat): Parts {
     resources,
     ports: ports[''] ?? [],
     revocable,
+    volumes,
     reserved: [...reserved].map(
       ([stack, amounts]) =>
         ({
@@ -116,6 +124,8 @@ export class Books {
   readonly frameworks = new Map<string, FrameworkBook>();
   readonly quotas = new Map<string, QuotaBook>();
   readonly holdings = new Map<string, Holding>();
+  /** The stack whose disk a volume was made of, by agent and id. */
+  readonly volumes = new Map<string, readonly string[]>();
 
   /** Enters an event that the allocator accepted. */
   enter(event: AllocatorEvent): void {
@@ -131,13 +141,8 @@ export class Books {
       case 'deactivate':
         return this.#enterFramework(event);
       case 'suppress':
-      case 'revive': {
-        const framework = this.frameworks.get(event.framework);
-        for (const role of event.roles ?? framework?.roles ?? [])
-          if (event.kind === 'suppress') framework?.suppressed.add(role);
-          else framework?.suppressed.delete(role);
-        return;
-      }
+      case 'revive':
+        return this.#enterWish(event);
       case 'setQuota':
         this.quotas.set(event.role, event);
         return;
@@ -154,6 +159,9 @@ export class Books {
       case 'reserve':
       case 'unreserve':
         return this.#reserve(event);
+      case 'createVolume':
+      case 'destroyVolume':
+        return this.#reshape(event);
       default:
         return;
     }
@@ -165,6 +173,8 @@ export class Books {
     if (event.kind === 'removeAgent') {
       this.agents.delete(event.id);
       this.#dropHoldings((one) => one.agent === event.id);
+      for (const key of this.volumes.keys())
+        if (key.startsWith(`${event.id} `)) this.volumes.delete(key);
       return;
     }
     const total = this.agents.get(event.id)?.total ?? new Map<string, number>();
@@ -178,6 +188,13 @@ export class Books {
       replace(total, 'r:', flatten({ revocable: event.revocable }));
     if (event.reserved !== undefined) replace(total, 's:', flatten({ reserved: event.reserved }));
     this.agents.set(event.id, { total });
+  }
+
+  #enterWish(event: Extract<AllocatorEvent, { kind: 'suppress' | 'revive' }>): void {
+    const framework = this.frameworks.get(event.framework);
+    for (const role of event.roles ?? framework?.roles ?? [])
+      if (event.kind === 'suppress') framework?.suppressed.add(role);
+      else framework?.suppressed.delete(role);
   }
 
   #enterFramework(
@@ -271,6 +288,26 @@ export class Books {
     const { offered, used } = this.#holding(ref);
     addTo(offered, flat, -1);
     addTo(used, flat, 1);
+  }
+
+  /** Disk becomes a volume, or a volume disk again, in the agent's total and in what its holder holds. */
+  #reshape(event: Extract<AllocatorEvent, { kind: 'createVolume' | 'destroyVolume' }>): void {
+    const total = this.agents.get(event.agent)?.total;
+    if (total === undefined) return;
+    const key = `${event.agent} ${event.id}`;
+    if (event.kind === 'createVolume') this.volumes.set(key, event.stack);
+    const stack = (this.volumes.get(key) ?? []).join('>');
+    const size =
+      event.kind === 'createVolume' ? event.sizeBytes : (total.get(`v:${event.id}`) ?? 0);
+    const sign = event.kind === 'createVolume' ? 1 : -1;
+    const change = new Map([
+      [`s:${stack}:disk`, -sign * size],
+      [`v:${event.id}`, sign * size],
+    ]);
+    addTo(total, change, 1);
+    if (event.framework === undefined || event.role === undefined) return;
+    const { framework, role, agent } = { ...event, framework: event.framework, role: event.role };
+    addTo(this.#holding({ framework, role, agent }).offered, change, 1);
   }
 
   /** What is reserved comes out of the reservation one level up, and goes back there. */

@@ -49,9 +49,11 @@ function notEntitled(books: Books, offers: readonly EngineOffer[]): readonly str
       framework?.active === true &&
       framework.roles.includes(offer.role) &&
       !framework.suppressed.has(offer.role);
-    const isTheirs = offer.reserved.every((one) =>
-      lineage(offer.role).includes(one.stack.at(-1) ?? ''),
-    );
+    const stacks = [
+      ...offer.reserved.map((one) => one.stack),
+      ...offer.volumes.map((one) => books.volumes.get(`${offer.agent} ${one.id}`) ?? []),
+    ];
+    const isTheirs = stacks.every((stack) => lineage(offer.role).includes(stack.at(-1) ?? ''));
     return isAsking && isTheirs
       ? []
       : [`not entitled: ${offer.framework} as ${offer.role} on ${offer.agent}`];

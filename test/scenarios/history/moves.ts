@@ -38,7 +38,7 @@ const addAgent: fc.Arbitrary<AllocatorEvent> = fc.record({
         role.map((one) => [one]),
         fc.constant([rolePath('a'), rolePath('a/b')]),
       ),
-      resources: fc.nat(3).map((cpus) => ({ cpus: cpus + 1 })),
+      resources: fc.nat(3).map((cpus) => ({ cpus: cpus + 1, disk: 8 })),
       ports: fc.constantFrom<PortRanges>([], [[8, 9]]),
     }),
     { maxLength: 2 },
@@ -70,10 +70,11 @@ const change: fc.Arbitrary<AllocatorEvent> = fc.oneof(
     id: framework,
     roles: fc.uniqueArray(role, { minLength: 1, maxLength: 3 }),
   }),
+  fc.record({ kind: fc.constantFrom('suppress' as const, 'revive' as const), framework }),
   fc.record({
     kind: fc.constantFrom('suppress' as const, 'revive' as const),
     framework,
-    roles: fc.uniqueArray(role, { minLength: 1, maxLength: 2 }),
+    roles: role.map((one) => [one]),
   }),
   fc.record({ kind: fc.constant('removeQuota' as const), role }),
   fc.record({
@@ -91,10 +92,10 @@ export const histories: fc.Arbitrary<readonly Move[]> = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: event(addAgent) },
     { weight: 3, arbitrary: event(addFramework) },
-    { weight: 3, arbitrary: event(setQuota) },
+    { weight: 2, arbitrary: event(setQuota) },
     { weight: 3, arbitrary: event(change) },
     {
-      weight: 6,
+      weight: 8,
       arbitrary: fc.record({
         kind: fc.constant('answer' as const),
         which: fc.nat(50),
@@ -120,9 +121,17 @@ export const histories: fc.Arbitrary<readonly Move[]> = fc.array(
       arbitrary: fc.record({ kind: fc.constant('unreserveHeld' as const), which: fc.nat(50) }),
     },
     {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('makeVolume' as const, 'breakVolume' as const),
+        which: fc.nat(50),
+        bytes: fc.integer({ min: 1, max: 5 }),
+      }),
+    },
+    {
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant('advance' as const), seconds: fc.nat({ max: 3 }) }),
     },
   ),
-  { minLength: 5, maxLength: 80, size: 'max' },
+  { minLength: 40, maxLength: 80, size: 'max' },
 );

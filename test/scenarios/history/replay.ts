@@ -22,6 +22,8 @@ export type Move =
   | { readonly kind: 'reserveHeld'; readonly which: number; readonly eighths: number }
   /** Takes the last level off something reserved that is held. */
   | { readonly kind: 'unreserveHeld'; readonly which: number }
+  /** Makes reserved disk that is held a volume, or a held volume disk. */
+  | { readonly kind: 'makeVolume' | 'breakVolume'; readonly which: number; readonly bytes: number }
   | { readonly kind: 'advance'; readonly seconds: number };
 
 export interface ReplayOptions {
@@ -38,6 +40,7 @@ export class Replay {
   readonly #options: ReplayOptions;
   #nowMs = 0;
   #runs = 0;
+  #volumes = 0;
 
   constructor(engine: AllocatorEngine, options: ReplayOptions) {
     this.#engine = engine;
@@ -63,6 +66,10 @@ export class Replay {
         break;
       case 'unreserveHeld':
         this.#unreserveHeld(move.which);
+        break;
+      case 'makeVolume':
+      case 'breakVolume':
+        this.#reshape(move);
         break;
       case 'advance':
         this.#nowMs += move.seconds * 1000;
@@ -119,7 +126,7 @@ export class Replay {
     this.run();
     for (const [agent, { total }] of this.books.agents) {
       const expected = wordsOf(
-        new Map([...total].filter(([key, amount]) => !key.startsWith('s:') && amount > 0)),
+        new Map([...total].filter(([key, amount]) => /^[ur]:/.test(key) && amount > 0)),
       );
       const got = wordsOf(this.books.heldOn(agent));
       if (got !== expected) this.faults.push(`leaked on ${agent}: ${expected} became ${got}`);
@@ -158,6 +165,27 @@ export class Replay {
     this.apply({ kind: 'unreserve', ...refOf(one), stack, resources });
   }
 
+  #reshape(move: Extract<Move, { kind: 'makeVolume' | 'breakVolume' }>): void {
+    const one = this.#pick((holding) => holding.offered, move.which);
+    const { reserved = [], volumes = [] } = partsOfFlat(one?.offered ?? new Map());
+    if (one === undefined) return;
+    const [volume] = volumes;
+    if (move.kind === 'breakVolume') {
+      if (volume !== undefined) this.apply({ kind: 'destroyVolume', ...refOf(one), id: volume.id });
+      return;
+    }
+    const part = reserved.find(({ resources }) => (resources['disk'] ?? 0) >= move.bytes);
+    if (part === undefined) return;
+    this.apply({
+      kind: 'createVolume',
+      ...refOf(one),
+      id: `v${++this.#volumes}`,
+      sizeBytes: move.bytes,
+      shared: false,
+      stack: part.stack,
+    });
+  }
+
   #pick(
     partOf: (holding: Holding) => ReadonlyMap<string, number>,
     which: number,
@@ -192,7 +220,9 @@ function refOf(one: Holding) {
 function eighthsOf(flat: ReadonlyMap<string, number>, eighths: number): Map<string, number> {
   const part = new Map<string, number>();
   for (const [key, amount] of flat) {
-    const some = Math.floor((amount * eighths) / 8);
+    // A volume is taken whole or not at all.
+    const isWhole = key.startsWith('v:');
+    const some = isWhole ? (eighths >= 4 ? amount : 0) : Math.floor((amount * eighths) / 8);
     if (some > 0) part.set(key, some);
   }
   return part;
