@@ -40,7 +40,7 @@ function writeField(writer: WireWriter, field: Field, value: unknown): void {
         const end = writer.size;
         writeTagged(writer, 2, field.type, one);
         writeTagged(writer, 1, { kind: 'scalar', of: 'string' }, key);
-        writer.varint(BigInt(writer.size - end));
+        writer.small(writer.size - end);
         writer.tag(field.no, WIRE.bytes);
       }
       return;
@@ -55,14 +55,15 @@ function writeTagged(writer: WireWriter, no: number, type: FieldType, value: unk
     case 'message': {
       const end = writer.size;
       writeMessage(writer, type.of, value as WireObject);
-      writer.varint(BigInt(writer.size - end));
+      writer.small(writer.size - end);
       writer.tag(no, WIRE.bytes);
       return;
     }
     case 'enum': {
       const number = type.of.numbers.get(String(value));
       invariant(number !== undefined, `enum value ${String(value)} is known`);
-      writer.varint(BigInt.asUintN(64, BigInt(number)));
+      // Enum numbers are never negative in these tables.
+      writer.small(number);
       writer.tag(no, WIRE.varint);
       return;
     }
@@ -75,7 +76,7 @@ function writeTagged(writer: WireWriter, no: number, type: FieldType, value: unk
 function writeScalar(writer: WireWriter, type: ScalarType, value: unknown): number {
   switch (type) {
     case 'string':
-      writer.part(Buffer.from(String(value), 'utf8'));
+      writer.text(String(value));
       return WIRE.bytes;
     case 'bytes':
       writer.part(Buffer.from(String(value), 'base64'));
@@ -84,12 +85,16 @@ function writeScalar(writer: WireWriter, type: ScalarType, value: unknown): numb
       writer.double(Number(value));
       return WIRE.fixed64;
     case 'bool':
-      writer.varint(value === true ? 1n : 0n);
+      writer.small(value === true ? 1 : 0);
       return WIRE.varint;
     case 'int32':
     case 'uint32':
     case 'int64':
     case 'uint64':
+      if (typeof value === 'number' && value >= 0 && value < 2 ** 32 && Number.isInteger(value)) {
+        writer.small(value);
+        return WIRE.varint;
+      }
       // Through text: nanoseconds of a date are beyond exact integers, but print as what was meant.
       writer.varint(BigInt.asUintN(64, BigInt(String(value))));
       return WIRE.varint;

@@ -15,7 +15,29 @@ export class WireWriter {
   }
 
   tag(no: number, wire: number): void {
-    this.varint(BigInt(((no << 3) | wire) >>> 0));
+    this.small(((no << 3) | wire) >>> 0);
+  }
+
+  /** A whole number from 0 to 2^32 - 1, without big integers. */
+  small(value: number): void {
+    let count = 1;
+    for (let rest = value >>> 7; rest > 0; rest >>>= 7) count += 1;
+    this.#room(count);
+    this.#start -= count;
+    let rest = value;
+    for (let index = 0; index < count; index += 1) {
+      this.#buffer[this.#start + index] = (rest & 0x7f) | (index + 1 < count ? 0x80 : 0);
+      rest >>>= 7;
+    }
+  }
+
+  /** A text in UTF-8 with its length before it. */
+  text(value: string): void {
+    const length = Buffer.byteLength(value, 'utf8');
+    this.#room(length);
+    this.#start -= length;
+    this.#buffer.write(value, this.#start, 'utf8');
+    this.small(length);
   }
 
   /** The 64 bits of an unsigned value. */
@@ -43,7 +65,7 @@ export class WireWriter {
     this.#room(bytes.length);
     this.#start -= bytes.length;
     bytes.copy(this.#buffer, this.#start);
-    this.varint(BigInt(bytes.length));
+    this.small(bytes.length);
   }
 
   #room(count: number): void {
