@@ -117,7 +117,9 @@ export function metricsOf(core: Core): Readonly<Record<string, number>> {
     }
   for (const [role, active] of filters) {
     const path = roles.paths[role] as string;
-    metrics[`allocator/mesos/roles/${path}/shares/dominant`] = roles.shares.fraction(role);
+    // As Mesos publishes it: the share that is sorted by, so divided by the weight.
+    metrics[`allocator/mesos/roles/${path}/shares/dominant`] =
+      (roles.shares.fraction(role) * 1000) / (roles.shares.weightMilli[role] as number);
     metrics[`allocator/mesos/offer_filters/roles/${path}/active`] = active;
   }
   for (const role of core.withQuota) addQuotaMetrics(core, role, metrics);
