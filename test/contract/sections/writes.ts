@@ -109,6 +109,14 @@ export function writeContract(env: () => ContractEnv): void {
       });
     });
 
+    test('a dry run of a deletion leaves the object', async () => {
+      const { kube, namespace } = env();
+      const object = await kube.create(CONFIG_MAPS, configMap(namespace, freshName('kept')));
+      await kube.delete(CONFIG_MAPS, object.metadata, { dryRun: true });
+      const kept = await kube.get(CONFIG_MAPS, object.metadata);
+      expect(kept.metadata.uid).toBe(object.metadata.uid);
+    });
+
     test('a name that was deleted can be used again, with another uid', async () => {
       const { kube, namespace } = env();
       const object = configMap(namespace, freshName('again'));

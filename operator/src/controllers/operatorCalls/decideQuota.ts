@@ -137,26 +137,35 @@ function quotaWrite(
   const name = known?.quotaObject;
   const isEmpty = Object.keys(guarantees).length === 0 && Object.keys(limits).length === 0;
   if (isEmpty) return name === undefined ? [] : [{ verb: 'delete', ref: QUOTAS, name }];
-  const spec = { guarantees: formatResources(guarantees), limits: formatResources(limits), force };
+  const spec = {
+    ...unlessEmpty('guarantees', guarantees),
+    ...unlessEmpty('limits', limits),
+    force,
+  };
   if (known === undefined || name === undefined)
     return [creation(QUOTAS, objectNameFor(role), { role, ...spec })];
   const patch = {
     spec: {
-      guarantees: replaced(known.guarantees, spec.guarantees),
-      limits: replaced(known.limits, spec.limits),
+      guarantees: replaced(known.guarantees, guarantees),
+      limits: replaced(known.limits, limits),
       force,
     },
   };
   return [{ verb: 'patch', ref: QUOTAS, name, patch }];
 }
 
-/** In a merge patch what is not named stays: names that go are set to null. */
+/** An object may not have an empty map of amounts. */
+const unlessEmpty = (field: string, of: Resources): object =>
+  Object.keys(of).length === 0 ? {} : { [field]: formatResources(of) };
+
+/** In a merge patch what is not named stays: names that go are set to null, and so is a map of which nothing stays. */
 function replaced(
   before: ViewedRole['limits'],
-  after: { readonly [name: string]: string },
-): { readonly [name: string]: string | null } {
+  after: Resources,
+): { readonly [name: string]: string | null } | null {
+  if (Object.keys(after).length === 0) return null;
   const gone = Object.keys(before).filter((name) => after[name] === undefined);
-  return { ...Object.fromEntries(gone.map((name) => [name, null])), ...after };
+  return { ...Object.fromEntries(gone.map((name) => [name, null])), ...formatResources(after) };
 }
 
 /** SET_QUOTA, which Mesos has long deprecated: guarantee and limit are the same. */

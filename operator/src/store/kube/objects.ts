@@ -54,12 +54,14 @@ export function namespaceOf(ref: ResourceRef, metadata: Partial<ObjectMeta>): st
 }
 
 export function deleteBody(options: DeleteOptions): unknown {
-  const { uid, resourceVersion, gracePeriodSeconds, propagationPolicy } = options;
+  const { uid, resourceVersion, gracePeriodSeconds, propagationPolicy, dryRun } = options;
   return {
     kind: 'DeleteOptions',
     apiVersion: 'v1',
     ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
     ...(propagationPolicy !== undefined && { propagationPolicy }),
+    // A server that is sent a body looks for it there alone: in the query it would be ignored, and the object gone.
+    ...(dryRun === true && { dryRun: ['All'] }),
     ...((uid !== undefined || resourceVersion !== undefined) && {
       preconditions: {
         ...(uid !== undefined && { uid }),
