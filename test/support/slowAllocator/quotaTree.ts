@@ -90,20 +90,25 @@ export class QuotaTree {
 
   /**
    * What the role may claim under a guarantee: its own, or an ancestor's as far as that is not due to the role's
-   * siblings. Empty when nothing is unmet.
+   * siblings and the limits between them have room beside guarantees further down. Empty when nothing is unmet.
    */
   claim(role: string): Resources {
     if (!this.hasGuarantees) return {};
     const claim: Amounts = {};
     const held: Amounts = {};
+    const room: Amounts = {};
     let below: QuotaNode | undefined;
     for (const node of this.bindingChain(role)) {
       this.addUnmetOfChildren(held, node.children, below);
+      const taken = (name: string): number => (node.consumed[name] ?? 0) + (held[name] ?? 0);
       for (const name in node.guarantees) {
-        const open =
-          amountOf(node.guarantees, name) - (node.consumed[name] ?? 0) - (held[name] ?? 0);
+        const open = Math.min(
+          amountOf(node.guarantees, name) - taken(name),
+          room[name] ?? Number.POSITIVE_INFINITY,
+        );
         if (open > (claim[name] ?? 0)) claim[name] = open;
       }
+      for (const name in node.limits) tighten(room, name, (node.limits[name] ?? 0) - taken(name));
       below = node;
     }
     return claim;

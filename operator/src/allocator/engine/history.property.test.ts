@@ -33,7 +33,7 @@ type Step =
   | { readonly kind: 'event'; readonly event: AllocatorEvent }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'answer'; readonly pick: number; readonly how: 'use' | 'decline' | 'half' }
-  | { readonly kind: 'finish'; readonly pick: number };
+  | { readonly kind: 'finish' | 'hold'; readonly pick: number };
 
 const amounts = (most: number): fc.Arbitrary<Resources> =>
   fc.record({ cpus: fc.nat(most), mem: fc.nat(most) }).map(resources);
@@ -167,7 +167,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       how: fc.constantFrom('use' as const, 'decline' as const, 'half' as const),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('finish' as const), pick: fc.nat(20) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('finish' as const, 'hold' as const),
+      pick: fc.nat(20),
+    }),
+  },
 );
 const histories = fc.array(step, { minLength: 5, maxLength: 40 });
 const variants = fc.record({
@@ -215,13 +221,15 @@ class Replay {
     return offers;
   }
 
-  #chosen(one: Extract<Step, { kind: 'answer' | 'finish' }>): AllocatorEvent | undefined {
-    const what = one.kind === 'answer' ? 'offered' : 'used';
+  #chosen(one: Extract<Step, { kind: 'answer' | 'finish' | 'hold' }>): AllocatorEvent | undefined {
+    const what = one.kind === 'finish' ? 'used' : 'offered';
     const out = HOLDERS.filter((holder) => !isNothing(this.engine.held(holder)[what]));
     const holder = out[one.pick % Math.max(1, out.length)];
     if (holder === undefined) return undefined;
     const parts = this.engine.held(holder)[what];
     if (one.kind === 'finish') return { kind: 'recover', ...holder, parts };
+    // On an agent it was offered: so holds are offered, answered and ended.
+    if (one.kind === 'hold') return { kind: 'hold', ...holder, parts: { resources: { cpus: 2 } } };
     if (one.how === 'use') return { kind: 'use', ...holder };
     if (one.how === 'decline') return { kind: 'recover', ...holder, refuseMs: 3000 };
     return { kind: 'recover', ...holder, parts: { resources: halved(parts.resources ?? {}) } };
@@ -387,7 +395,7 @@ describe('the engine and the plain allocator', () => {
         let seed = 0;
         for (const one of history) {
           if (one.kind === 'event' && !plainEvents.has(one.event.kind)) continue;
-          if (one.kind === 'answer' && one.how === 'decline') continue;
+          if (one.kind === 'hold' || (one.kind === 'answer' && one.how === 'decline')) continue;
           const happened = replay.perform(one);
           const said = replay.said.at(-1) as { kind?: string } | undefined;
           if (happened !== undefined && said?.kind === 'ok') world.note(happened);

@@ -22,6 +22,7 @@ export class QuotaColumns {
   readonly #space: VectorSpace;
   readonly #tree: RoleTree;
   readonly #chainOnly: boolean;
+  readonly #room: VectorColumn;
 
   constructor(space: VectorSpace, tree: RoleTree, mode: 'mezzo' | 'mesos') {
     this.#space = space;
@@ -32,6 +33,7 @@ export class QuotaColumns {
     this.consumed = space.column();
     this.unmet = space.column();
     this.unmetBelow = space.column();
+    this.#room = space.column();
   }
 
   /** Prepares the row of a new role. */
@@ -119,12 +121,14 @@ export class QuotaColumns {
 
   /**
    * What the role may claim under a guarantee: its own, or an ancestor's as far as that is not due to the role's
-   * siblings. False when there is nothing.
+   * siblings and the limits between them have room beside guarantees further down. False when there is nothing.
    */
   claim(role: number, into: Float64Array, held: Float64Array): boolean {
     const { stride } = this.#space;
+    const room = this.#room.data;
     into.fill(0, 0, stride);
     held.fill(0, 0, stride);
+    room.fill(Number.POSITIVE_INFINITY, 0, stride);
     let isAny = false;
     let below = NONE;
     for (let row = role; row !== ROOT; row = this.#above(row)) {
@@ -132,11 +136,14 @@ export class QuotaColumns {
       for (let k = 0; k < stride; k++) {
         const at = row * stride + k;
         const guaranteed = this.guarantee.data[at] as number;
-        if (guaranteed === 0) continue;
-        const open = guaranteed - (this.consumed.data[at] as number) - (held[k] as number);
-        if (open <= (into[k] as number)) continue;
-        into[k] = open;
-        isAny = true;
+        const taken = (this.consumed.data[at] as number) + (held[k] as number);
+        const open = Math.min(guaranteed - taken, room[k] as number);
+        if (guaranteed > 0 && open > (into[k] as number)) {
+          into[k] = open;
+          isAny = true;
+        }
+        const left = (this.limit.data[at] as number) - taken;
+        if (left < (room[k] as number)) room[k] = left;
       }
       below = row;
     }
