@@ -99,7 +99,7 @@ export function stepOfferBook(book: OfferBook, event: OfferEvent): OfferStep {
     case 'issue':
       return issue(book, event);
     case 'accept': {
-      const refused = acceptRefusals(book, event.framework, event.ids);
+      const refused = refusedOffers(book, event.framework, event.ids);
       if (refused.length > 0) return { book, issued: [], ended: [], refused };
       return endAll(book, event.ids, 'accepted', []);
     }
@@ -152,7 +152,8 @@ function ownershipRefusals(
   });
 }
 
-function acceptRefusals(
+/** Why an accept of these offers would be void; empty when it would not. */
+export function refusedOffers(
   book: OfferBook,
   framework: FrameworkId,
   ids: readonly OfferId[],

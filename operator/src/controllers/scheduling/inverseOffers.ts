@@ -30,15 +30,21 @@ export class InverseOffers {
     this.#options = options;
   }
 
-  refresh({ unavailable, holders }: Pick<InverseRefresh, 'unavailable' | 'holders'>): void {
+  /** `holders`: who has something where; asked for only when some agent will be away, or was to be. */
+  refresh(
+    unavailable: InverseRefresh['unavailable'],
+    holders: () => InverseRefresh['holders'],
+  ): void {
     const { clock, members, timeoutMs, epoch } = this.#options;
-    if (unavailable.size === 0 && this.#book === undefined) return;
+    const isIdle =
+      this.#book === undefined || this.#book.offers.size + this.#book.answers.size === 0;
+    if (unavailable.size === 0 && isIdle) return;
     const step = refreshInverseOffers(this.#book ?? emptyInverseOfferBook(epoch()), {
       nowMs: clock.monotonicMs(),
       timeoutMs,
       unavailable,
       // Who cannot be asked is not waited for.
-      holders: holders.filter(
+      holders: holders().filter(
         (one) => members.callbacks(one.framework)?.onInverseOffers !== undefined,
       ),
     });

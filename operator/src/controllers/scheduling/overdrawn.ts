@@ -1,4 +1,3 @@
-import { consumptionOf } from '../../allocator/quotaCheck.ts';
 import { parentPath, pathAndAncestors } from '../../allocator/rolePaths.ts';
 import type { Allocation, AllocatorSnapshot, RoleSpec } from '../../allocator/types.ts';
 import {
@@ -38,15 +37,17 @@ export function beyondAgents(
   { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
-  const tasks = Map.groupBy(tasksOf(snapshot), (one) => one.agent);
+  const tasks = tasksByAgent(snapshot);
   const offersOf = Map.groupBy(offers, (offer) => offer.agent);
   const gone: OutstandingOffer[] = [];
   for (const agent of snapshot.agents) {
     const here = offersOf.get(agent.id);
     if (here === undefined) continue;
-    const taken = [...(tasks.get(agent.id) ?? []), ...here];
-    let over = subtract(sumOf(taken.map((one) => one.resources)), agent.total);
-    let overRevocable = subtract(sumOf(taken.map((one) => one.revocable)), agent.revocable);
+    const used = tasks.get(agent.id) ?? NO_TASKS;
+    const taken = sumOf([used.resources, ...here.map((one) => one.resources)]);
+    const lent = sumOf([used.revocable, ...here.map((one) => one.revocable)]);
+    let over = subtract(taken, agent.total);
+    let overRevocable = subtract(lent, agent.revocable);
     for (const offer of here) {
       if (isEmpty(over) && isEmpty(overRevocable)) break;
       if (!touches(offer.resources, over) && !touches(offer.revocable, overRevocable)) continue;
@@ -66,17 +67,17 @@ export function beyondReservations(
   { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
-  const tasks = Map.groupBy(tasksOf(snapshot), (one) => one.agent);
   const offersOf = Map.groupBy(offers, (offer) => offer.agent);
   const gone = new Set<OutstandingOffer>();
   for (const agent of snapshot.agents) {
     const here = offersOf.get(agent.id);
     if (here === undefined) continue;
     for (const offer of here) if (!isCovered(offer, agent.reservations)) gone.add(offer);
+    if (agent.reservations.length === 0) continue;
     const left = here.filter((offer) => !gone.has(offer));
     const open = subtract(agent.total, sumOf(agent.reservations.map((one) => one.resources)));
-    const taken = [...(tasks.get(agent.id) ?? []), ...left].map(unreservedPart);
-    let over = subtract(sumOf(taken), open);
+    const used = (tasksByAgent(snapshot).get(agent.id) ?? NO_TASKS).unreserved;
+    let over = subtract(sumOf([used, ...left.map(unreservedPart)]), open);
     for (const offer of left) {
       if (isEmpty(over)) break;
       const unreserved = unreservedPart(offer);
@@ -103,6 +104,7 @@ export function aboveLimits(
   { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
+  if (snapshot.roles.every((role) => Object.keys(role.limits).length === 0)) return [];
   const consumed = consumedWith(snapshot, offers);
   const gone = new Set<OutstandingOffer>();
   for (const role of snapshot.roles) {
@@ -204,22 +206,69 @@ function freeUnreserved(
   );
 }
 
+/**
+ * What counts against limits: reservations, used or not, and what is held outside of them. One pass over everything, as it
+ * runs in every cycle; a reserved part beyond its reservation, which only a shrunk reservation leaves, is not looked for.
+ */
 function consumedWith(
   snapshot: AllocatorSnapshot,
   offers: readonly OutstandingOffer[],
 ): ReadonlyMap<string, Resources> {
-  const standing = offers.map((offer): Allocation => ({ ...offer, kind: 'offer' }));
-  return consumptionOf({ ...snapshot, allocations: [...takenBeside(snapshot), ...standing] })
-    .consumed;
+  const own = new Map<string, { [name: string]: number }>();
+  const charge = (role: string, amounts: Resources, less: Resources, more: Resources): void => {
+    let sum = own.get(role);
+    if (sum === undefined) own.set(role, (sum = {}));
+    for (const name in amounts) {
+      const amount = amountOf(amounts, name) - amountOf(less, name) - amountOf(more, name);
+      if (amount > 0) sum[name] = (sum[name] ?? 0) + amount;
+    }
+  };
+  for (const agent of snapshot.agents)
+    for (const one of agent.reservations) charge(one.role, one.resources, {}, {});
+  for (const one of snapshot.allocations)
+    if (one.kind !== 'offer') charge(one.role, one.resources, one.reserved ?? {}, {});
+  for (const one of offers) charge(one.role, one.resources, one.reserved, one.fromHold);
+  const consumed = new Map<string, Resources>();
+  for (const [role, amounts] of own)
+    for (const path of pathAndAncestors(role))
+      consumed.set(path, add(consumed.get(path) ?? {}, amounts));
+  return consumed;
 }
 
 /** Everything taken but by offers: tasks, and capacity held for a preemptor. */
 const takenBeside = (snapshot: AllocatorSnapshot): readonly Allocation[] =>
   snapshot.allocations.filter((one) => one.kind !== 'offer');
 
-/** Holds take nothing physically: the victims' Pods, or the offers made of them, do. */
-const tasksOf = (snapshot: AllocatorSnapshot): readonly Allocation[] =>
-  snapshot.allocations.filter((one) => one.kind === 'task');
+interface TaskSums {
+  readonly resources: { [name: string]: number };
+  readonly revocable: { [name: string]: number };
+  readonly unreserved: { [name: string]: number };
+}
+const NO_TASKS: TaskSums = { resources: {}, revocable: {}, unreserved: {} };
+const sumsOf = new WeakMap<AllocatorSnapshot, ReadonlyMap<string, TaskSums>>();
+
+/** What tasks take on each agent. Holds take nothing physically: the victims' Pods, or the offers made of them, do. */
+function tasksByAgent(snapshot: AllocatorSnapshot): ReadonlyMap<string, TaskSums> {
+  const known = sumsOf.get(snapshot);
+  if (known !== undefined) return known;
+  const sums = new Map<string, TaskSums>();
+  for (const one of snapshot.allocations) {
+    if (one.kind !== 'task') continue;
+    let sum = sums.get(one.agent);
+    if (sum === undefined)
+      sums.set(one.agent, (sum = { resources: {}, revocable: {}, unreserved: {} }));
+    for (const name in one.resources) {
+      const amount = amountOf(one.resources, name);
+      sum.resources[name] = (sum.resources[name] ?? 0) + amount;
+      const unreserved = Math.max(0, amount - amountOf(one.reserved ?? {}, name));
+      sum.unreserved[name] = (sum.unreserved[name] ?? 0) + unreserved;
+    }
+    for (const name in one.revocable)
+      sum.revocable[name] = (sum.revocable[name] ?? 0) + amountOf(one.revocable, name);
+  }
+  sumsOf.set(snapshot, sums);
+  return sums;
+}
 
 function unreservedPart(one: {
   readonly resources: Resources;

@@ -20,6 +20,7 @@ import {
   type OfferStep,
   type OutstandingOffer,
   refusalSentence,
+  refusedOffers,
   stepOfferBook,
   type Unavailability,
 } from '../../state/offerBook.ts';
@@ -204,7 +205,7 @@ class AllocationLoop implements SchedulingLoop {
     refuseMs: number,
   ): PerformOutcome {
     this.trigger();
-    const [fault] = this.#look({ kind: 'accept', framework, ids }).refused;
+    const [fault] = refusedOffers(this.#bookNow(), framework, ids);
     if (fault !== undefined || ids.length === 0) {
       // Offers that are still valid go back without a filter. Source: Mesos `Master::accept`.
       this.#answer({ kind: 'decline', framework, ids }, 'declined');
@@ -292,7 +293,7 @@ class AllocationLoop implements SchedulingLoop {
     if (this.#rescindHarmful(gathered.snapshot, unavailable)) gathered = this.snapshot();
     this.#before = gathered.snapshot;
     this.#offerTo(gathered.snapshot, unavailable);
-    this.#inverse.refresh({ unavailable, holders: [...gathered.ledger.tasks, ...this.offers()] });
+    this.#inverse.refresh(unavailable, () => [...gathered.ledger.tasks, ...this.offers()]);
     metrics.allocationCycle(this.#nowMs() - startedMs, this.#plan?.offers.length ?? 0);
     const oldestMs = this.offers().reduce(
       (least, one) => Math.min(least, one.issuedAtMs),
@@ -358,14 +359,13 @@ class AllocationLoop implements SchedulingLoop {
     }
   }
 
-  /** What a step would do. */
-  #look(event: OfferEvent): OfferStep {
+  #bookNow(): OfferBook {
     this.#book ??= emptyOfferBook(this.#options.epoch());
-    return stepOfferBook(this.#book, event);
+    return this.#book;
   }
 
   #step(event: OfferEvent): OfferStep {
-    const step = this.#look(event);
+    const step = stepOfferBook(this.#bookNow(), event);
     this.#book = step.book;
     for (const { offer, end } of step.ended)
       this.#options.metrics.offerAge(end, this.#nowMs() - offer.issuedAtMs);
