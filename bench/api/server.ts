@@ -52,6 +52,7 @@ async function main(agents: number): Promise<void> {
     authorizer: {
       mayOffer: () => Promise.resolve({ kind: 'allowed' }),
       mayCreatePods: () => Promise.resolve({ kind: 'allowed' }),
+      mayUse: () => Promise.resolve({ kind: 'denied', missing: 'no task needs a privilege' }),
     },
     config: {
       ...DEFAULT_CONFIG,

@@ -34,6 +34,8 @@ export const realOperator: LaunchOperator = ({ identity, illegalTransition, ...p
         Promise.resolve({ kind: 'denied', missing: 'the simulation has no frameworks' }),
       mayCreatePods: () =>
         Promise.resolve({ kind: 'denied', missing: 'the simulation has no frameworks' }),
+      mayUse: () =>
+        Promise.resolve({ kind: 'denied', missing: 'the simulation has no frameworks' }),
     },
     config: {
       ...DEFAULT_CONFIG,

@@ -100,6 +100,14 @@ export class ListAuthorizer implements FrameworkAuthorizer {
   mayCreatePods(principal: Principal, namespace: string): Promise<AccessVerdict> {
     return this.#answer(`${principal.name} pods ${namespace}`);
   }
+  /** Nobody has privileges that were not given. */
+  readonly granted = new Set<string>();
+  mayUse(principal: Principal, privilege: string, namespace: string): Promise<AccessVerdict> {
+    const asked = `${principal.name} use ${privilege} ${namespace}`;
+    return this.granted.has(asked)
+      ? this.#answer(asked)
+      : Promise.resolve({ kind: 'denied', missing: asked });
+  }
   #answer(question: string): Promise<AccessVerdict> {
     if (this.unavailable) return Promise.resolve({ kind: 'unavailable', message: 'away' });
     return Promise.resolve(

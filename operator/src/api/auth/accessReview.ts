@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PRIVILEGE_RESOURCE } from '../../controllers/framework/pod/privileges.ts';
 import type {
   AccessVerdict,
   FrameworkAuthorizer,
@@ -60,6 +61,8 @@ export function createAccessReview(
       ask(principal, { group: GROUP, resource: ROLES.plural, verb: 'offer', name: role }),
     mayCreatePods: (principal, namespace) =>
       ask(principal, { group: '', resource: 'pods', verb: 'create', namespace }),
+    mayUse: (principal, name, namespace) =>
+      ask(principal, { group: GROUP, resource: PRIVILEGE_RESOURCE, verb: 'use', name, namespace }),
   };
 }
 

@@ -33,6 +33,7 @@ import type { OperationStatuses } from './operationStatuses.ts';
 import { taskGroupToPod } from './pod/groupToPod.ts';
 import type { FetcherConfig, PodContext } from './pod/podContext.ts';
 import type { OpenPorts, PortBook } from './pod/portBook.ts';
+import type { Privileges } from './pod/privileges.ts';
 import { type TranslatedTask, taskToPod } from './pod/taskToPod.ts';
 import type { FrameworkPlace } from './types.ts';
 
@@ -42,6 +43,8 @@ export interface LaunchingFramework {
   readonly principal: string;
   readonly roles: readonly RolePath[];
   readonly podTemplate: FrameworkObject['spec']['podTemplate'];
+  /** What its principal may ask for beyond the restricted Pod; absent: nothing. */
+  readonly privileges?: Privileges;
 }
 
 export interface LaunchesOptions {
@@ -273,7 +276,10 @@ export class Launches {
     return { operation: { kind: 'launch', launch }, tasks, id: undefined };
   }
 
-  #podContext({ place, podTemplate }: LaunchingFramework, { offer, ports }: Accepted): PodContext {
+  #podContext(
+    { place, podTemplate, privileges }: LaunchingFramework,
+    { offer, ports }: Accepted,
+  ): PodContext {
     const { defaultImage, runAsUser, fetcher } = this.#options;
     return {
       place,
@@ -283,6 +289,7 @@ export class Launches {
       runAsUser,
       offeredPorts: ports.ranges(),
       ...(fetcher === undefined ? {} : { fetcher }),
+      ...(privileges === undefined ? {} : { privileges }),
     };
   }
 

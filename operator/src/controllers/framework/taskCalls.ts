@@ -1,8 +1,12 @@
 import { agentId, type FrameworkId, offerId, rolePath, taskId } from '../../model/ids.ts';
 import { ANNOTATION } from '../../model/labels.ts';
 import { type CallOf, refuseMsOf, uuidFromBase64 } from '../../schema/mesos/call.ts';
+import { tasksOf } from './decideOperations.ts';
+import { principalNamed, privilegesAsked } from './pod/askedPrivileges.ts';
 import { graceSecondsOf } from './pod/killPolicy.ts';
 import { podTasks } from './pod/podMetadata.ts';
+import type { Privilege, Privileges } from './pod/privileges.ts';
+import type { Registration } from './registration.ts';
 import type { Registry } from './registry.ts';
 import type { FrameworkHubOptions } from './types.ts';
 
@@ -28,10 +32,41 @@ export class TaskCalls {
     const registration = this.#registry.live(id);
     if (registration === undefined) return;
     registration.offers.accepted += this.#ownOffers(id, body.offer_ids);
+    const asked = privilegesAsked(tasksOf(body.operations));
+    if (asked.size === 0) {
+      this.#launch(id, body, new Set());
+      return;
+    }
+    // The offers stay in the framework's hands until its permissions are known.
+    this.#heldOf(registration, asked)
+      .then((held) => this.#launch(id, body, held))
+      .catch((error: unknown) => {
+        this.#options.log.warn('accept failed', { framework: id, error });
+      });
+  }
+
+  #launch(id: FrameworkId, body: CallOf<'ACCEPT'>['body'], privileges: Privileges): void {
+    const registration = this.#registry.live(id);
+    if (registration === undefined) return;
     const { place, profile, podTemplate } = registration;
     const { principal, roles } = profile;
-    this.#registry.launches.accept({ place, principal, roles, podTemplate }, body);
+    this.#registry.launches.accept({ place, principal, roles, podTemplate, privileges }, body);
     this.#registry.touch(id);
+  }
+
+  /** Of the privileges asked for those its principal holds; one that nobody could be asked about is not held. */
+  async #heldOf(
+    { place, profile }: Registration,
+    asked: ReadonlySet<Privilege>,
+  ): Promise<ReadonlySet<Privilege>> {
+    const { authorizer } = this.#options;
+    const principal = principalNamed(profile.principal);
+    const held = new Set<Privilege>();
+    for (const privilege of asked) {
+      const verdict = await authorizer.mayUse(principal, privilege, place.namespace);
+      if (verdict.kind === 'allowed') held.add(privilege);
+    }
+    return held;
   }
 
   decline(id: FrameworkId, body: CallOf<'DECLINE'>['body']): void {

@@ -10,6 +10,7 @@ import type { Scheduling } from '../scheduling/types.ts';
 import type { World } from '../world.ts';
 import type { OfferRules } from './offerRules.ts';
 import type { FetcherConfig, PortRange } from './pod/podContext.ts';
+import type { Privilege } from './pod/privileges.ts';
 
 /** Who speaks, as Kubernetes knows them. */
 export interface Principal {
@@ -54,6 +55,8 @@ export interface FrameworkPlace {
 export interface FrameworkAuthorizer {
   mayOffer(principal: Principal, role: RolePath): Promise<AccessVerdict>;
   mayCreatePods(principal: Principal, namespace: string): Promise<AccessVerdict>;
+  /** What takes the node's own means: privileged containers, paths of the host … */
+  mayUse(principal: Principal, privilege: Privilege, namespace: string): Promise<AccessVerdict>;
 }
 
 export type AccessVerdict =
