@@ -11,7 +11,7 @@ export interface ContainerdOptions {
   readonly lifetime: Lifetime;
   /** Words that put a command onto the node. */
   readonly prefix: readonly string[];
-  readonly binaries: { containerd: string; ctr: string; runc: string; cni: string };
+  readonly binaries: { containerd: string; ctr: string; runc: string; cni: string; nft: string };
   readonly podCidr: string;
 }
 
@@ -39,7 +39,9 @@ export async function startContainerd(options: ContainerdOptions): Promise<Conta
   await writeFile(join(cniConfig, '10-mezzo.conflist'), cniConflist(options.podCidr));
   const config = join(dir, 'containerd.toml');
   await writeFile(config, containerdConfig(socket, cniConfig, options));
-  const bin = [dirname(binaries.containerd), dirname(binaries.runc), process.env['PATH'] ?? ''];
+  // `nft` is for the network plugin that forwards host ports.
+  const { containerd, runc, nft } = binaries;
+  const bin = [dirname(containerd), dirname(runc), dirname(nft), process.env['PATH'] ?? ''];
   const child = await startProcess({
     name: 'containerd',
     command: binaries.containerd,
@@ -116,7 +118,7 @@ function cniConflist(podCidr: string): string {
           routes: [{ dst: '0.0.0.0/0' }],
         },
       },
-      { type: 'portmap', capabilities: { portMappings: true }, backend: 'iptables' },
+      { type: 'portmap', capabilities: { portMappings: true }, backend: 'nftables' },
     ],
   });
 }

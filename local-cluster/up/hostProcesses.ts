@@ -25,6 +25,8 @@ interface HostOptions {
   readonly dir: string;
   readonly kubeconfigPath: string;
   readonly lifetime: Lifetime;
+  /** Further flags of the operator. */
+  readonly operatorArgs?: readonly string[];
 }
 
 const READY_TIMEOUT_MS = 60_000;
@@ -60,6 +62,7 @@ export async function startOperator(options: HostOptions): Promise<OperatorEndpo
       '--default-task-image',
       'mezzo.local/busybox:1',
       '--insecure-loopback',
+      ...(options.operatorArgs ?? []),
     ],
     dir: options.dir,
     cwd: REPOSITORY,

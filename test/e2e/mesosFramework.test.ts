@@ -128,8 +128,12 @@ realNodesSuite('external frameworks on real kubelets', () => {
       framework.launch(
         task('fails', 'exit 3'),
         task('oom', 'x=a; while :; do x=$x$x$x$x; done'),
-        task('no-image', 'true', { container: { docker: { image: '127.0.0.1:1/nothing:1' } } }),
-        task('privileged', 'true', { container: { docker: { image: 'x', privileged: true } } }),
+        task('no-image', 'true', {
+          container: { type: 'DOCKER', docker: { image: '127.0.0.1:1/nothing:1' } },
+        }),
+        task('privileged', 'true', {
+          container: { type: 'DOCKER', docker: { image: 'x', privileged: true } },
+        }),
         task('Sleeper_1.A', 'trap "echo bye; exit 0" TERM; sleep 3600 & wait'),
       );
       await until(

@@ -6,17 +6,31 @@ export interface WireStatus {
   readonly reason?: string;
   readonly message?: string;
   readonly uuid?: string;
+  readonly healthy?: boolean;
+  readonly limitation?: { readonly resources: readonly object[] };
+  readonly container_status?: {
+    readonly container_id?: { readonly value: string };
+    readonly network_infos?: readonly object[];
+  };
+}
+
+/** What of an offer a test looks at. */
+export interface WireOfferView {
+  readonly id: object;
+  readonly agent_id: { readonly value: string };
+  readonly hostname: string;
+  readonly resources: readonly {
+    readonly name: string;
+    readonly ranges?: {
+      readonly range: readonly { readonly begin: number; readonly end: number }[];
+    };
+  }[];
 }
 
 interface WireEvent {
   readonly type: string;
   readonly subscribed?: { readonly framework_id: { readonly value: string } };
-  readonly offers?: {
-    readonly offers: readonly {
-      readonly id: object;
-      readonly agent_id: { readonly value: string };
-    }[];
-  };
+  readonly offers?: { readonly offers: readonly WireOfferView[] };
   readonly update?: { readonly status: WireStatus };
   readonly error?: { readonly message: string };
 }
@@ -28,8 +42,13 @@ export interface MesosHttpClientOptions {
   readonly authorization?: string;
 }
 
-/** A task once the agent of its offer is known. */
-export type PlannedTask = (agent: string) => object;
+/** A task once its offer is known. */
+export type PlannedTask = (agent: string, offer: WireOfferView) => object;
+
+interface PlannedGroup {
+  readonly executor: object;
+  readonly tasks: readonly PlannedTask[];
+}
 
 /**
  * A plain v1 scheduler over fetch, for tests of what a master does. Accepts the first offer it gets for all tasks it
@@ -37,6 +56,7 @@ export type PlannedTask = (agent: string) => object;
  */
 export class MesosHttpClient {
   readonly statuses: WireStatus[] = [];
+  /** What ERROR events said, and what went wrong while the stream was read. */
   readonly errors: string[] = [];
   url: string;
   id: string | undefined;
@@ -46,6 +66,7 @@ export class MesosHttpClient {
   readonly #options: MesosHttpClientOptions;
   #streamId = '';
   #planned: PlannedTask[] = [];
+  #groups: PlannedGroup[] = [];
   #abort = new AbortController();
 
   constructor(url: string, options: MesosHttpClientOptions) {
@@ -91,6 +112,12 @@ export class MesosHttpClient {
   /** Starts the tasks on the next offer. */
   launch(...tasks: readonly PlannedTask[]): void {
     this.#planned.push(...tasks);
+    void this.call('REVIVE');
+  }
+
+  /** Starts the tasks as one group on the next offer. */
+  launchGroup(executor: object, ...tasks: readonly PlannedTask[]): void {
+    this.#groups.push({ executor, tasks });
     void this.call('REVIVE');
   }
 
@@ -140,6 +167,9 @@ export class MesosHttpClient {
           await this.#onEvent(event);
         }
       }
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.errors.push(String(error));
+      throw error;
     } finally {
       this.ended = true;
     }
@@ -148,14 +178,9 @@ export class MesosHttpClient {
   async #onEvent(event: WireEvent): Promise<void> {
     if (event.error) this.errors.push(event.error.message);
     for (const offer of event.offers?.offers ?? []) {
-      const planned = this.#planned.splice(0);
-      const task_infos = planned.map((plan) => plan(offer.agent_id.value));
-      if (planned.length === 0) await this.call('DECLINE', { offer_ids: [offer.id] });
-      else
-        await this.call('ACCEPT', {
-          offer_ids: [offer.id],
-          operations: [{ type: 'LAUNCH', launch: { task_infos } }],
-        });
+      const operations = this.#operationsOn(offer);
+      if (operations.length === 0) await this.call('DECLINE', { offer_ids: [offer.id] });
+      else await this.call('ACCEPT', { offer_ids: [offer.id], operations });
     }
     const status = event.update?.status;
     if (status === undefined) return;
@@ -163,5 +188,19 @@ export class MesosHttpClient {
     if (status.uuid === undefined || !this.acknowledges) return;
     const { agent_id, task_id, uuid } = status;
     await this.call('ACKNOWLEDGE', { agent_id, task_id, uuid });
+  }
+
+  #operationsOn(offer: WireOfferView): readonly object[] {
+    const made = (tasks: readonly PlannedTask[]): readonly object[] =>
+      tasks.map((plan) => plan(offer.agent_id.value, offer));
+    const task_infos = made(this.#planned.splice(0));
+    const groups = this.#groups.splice(0).map(({ executor, tasks }) => ({
+      type: 'LAUNCH_GROUP',
+      launch_group: { executor, task_group: { tasks: made(tasks) } },
+    }));
+    return [
+      ...(task_infos.length === 0 ? [] : [{ type: 'LAUNCH', launch: { task_infos } }]),
+      ...groups,
+    ];
   }
 }
