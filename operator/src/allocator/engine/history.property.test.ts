@@ -33,7 +33,8 @@ type Step =
   | { readonly kind: 'event'; readonly event: AllocatorEvent }
   | { readonly kind: 'advance'; readonly ms: number }
   | { readonly kind: 'answer'; readonly pick: number; readonly how: 'use' | 'decline' | 'half' }
-  | { readonly kind: 'finish' | 'hold'; readonly pick: number };
+  | { readonly kind: 'finish'; readonly pick: number }
+  | { readonly kind: 'hold'; readonly pick: number };
 
 const amounts = (most: number): fc.Arbitrary<Resources> =>
   fc.record({ cpus: fc.nat(most), mem: fc.nat(most) }).map(resources);
