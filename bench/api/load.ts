@@ -1,8 +1,9 @@
-import { Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import type { Offer, SchedulerEvent } from '../../client/index.ts';
 import { RecordReader } from '../../client/src/recordReader.ts';
 
 const PATH = '/api/v1/scheduler';
+const SUBSCRIBE_TRIES = 20;
 const JSON_HEADERS = { 'content-type': 'application/json' };
 
 interface Subscriber {
@@ -39,7 +40,24 @@ export class Load {
     name: string,
     { suppressed = false }: { suppressed?: boolean } = {},
   ): Promise<void> {
-    const { headers, body, statusCode } = await this.#streams.request({
+    const { headers, body } = await this.#opened(name, suppressed);
+    const streamId = String(headers['mesos-stream-id']);
+    await this.#follow(name, streamId, body);
+  }
+
+  /** Sends SUBSCRIBE, again when the master asks for patience: each new framework is an object to be made. */
+  async #opened(name: string, suppressed: boolean): Promise<Dispatcher.ResponseData> {
+    for (let turn = 0; ; turn += 1) {
+      const response = await this.#subscribeOnce(name, suppressed);
+      if (response.statusCode === 200) return response;
+      const said = `SUBSCRIBE: ${response.statusCode} ${await response.body.text()}`;
+      if (response.statusCode !== 503 || turn === SUBSCRIBE_TRIES) throw new Error(said);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
+  #subscribeOnce(name: string, suppressed: boolean): Promise<Dispatcher.ResponseData> {
+    return this.#streams.request({
       method: 'POST',
       path: PATH,
       headers: JSON_HEADERS,
@@ -51,8 +69,13 @@ export class Load {
         },
       }),
     });
-    if (statusCode !== 200) throw new Error(`SUBSCRIBE: ${statusCode} ${await body.text()}`);
-    const streamId = String(headers['mesos-stream-id']);
+  }
+
+  async #follow(
+    name: string,
+    streamId: string,
+    body: Dispatcher.ResponseData['body'],
+  ): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const reader = new RecordReader();
       let owner: Subscriber | undefined;

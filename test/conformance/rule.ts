@@ -50,6 +50,8 @@ export class Context {
   readonly wire: Wire;
   readonly settings: Settings;
   readonly sessions: Session[] = [];
+  /** Tells what this run of this rule reserved from what others left. */
+  readonly mark = randomUUID().slice(0, 8);
   readonly #takesOffers: boolean;
 
   constructor(settings: Settings, wire: Wire, takesOffers: boolean) {

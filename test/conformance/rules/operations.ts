@@ -11,13 +11,16 @@ import {
 } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
 
-/** Marks what the suite reserved, so that it can be given back. */
-export const MARK = { labels: [{ key: 'mezzo-conformance', value: 'yes' }] };
+const MARK = 'mezzo-conformance';
 
-const isMarked = (one: Resource): boolean =>
-  (one.reservations ?? []).some((reservation) =>
-    JSON.stringify(reservation.labels ?? {}).includes('mezzo-conformance'),
-  );
+/** Reserved by the suite, by whichever rule; or by this one alone. */
+const isMarked =
+  (mark = '') =>
+  (one: Resource): boolean =>
+    (one.reservations ?? []).some((reservation) => {
+      const labels = JSON.stringify(reservation.labels ?? {});
+      return labels.includes(MARK) && labels.includes(mark);
+    });
 
 /** A framework of one role that sees reservations as they are. */
 const reserver = (c: Context): Promise<Session> =>
@@ -26,7 +29,9 @@ const reserver = (c: Context): Promise<Session> =>
 const reservedOf = (c: Context, name: string, value: number, more: Json = {}): Json =>
   scalar(name, value, {
     allocation_info: { role: c.roles[0] },
-    reservations: [{ type: 'DYNAMIC', role: c.roles[0], labels: MARK }],
+    reservations: [
+      { type: 'DYNAMIC', role: c.roles[0], labels: { labels: [{ key: MARK, value: c.mark }] } },
+    ],
     ...more,
   });
 
@@ -44,8 +49,8 @@ const operation = (type: string, body: Json, id?: string): Json => ({
   [type.toLowerCase()]: body,
 });
 
-const marked = (offer: Offer, name: string): readonly Resource[] =>
-  (offer.resources ?? []).filter((one) => one.name === name && isMarked(one));
+const marked = (c: Context, offer: Offer, name: string): readonly Resource[] =>
+  (offer.resources ?? []).filter((one) => one.name === name && isMarked(c.mark)(one));
 
 /** Reserves and waits for the offer that holds the reservation. */
 async function reserve(c: Context, session: Session, name: string, value: number): Promise<Offer> {
@@ -55,7 +60,7 @@ async function reserve(c: Context, session: Session, name: string, value: number
     [operation('RESERVE', { resources: [reservedOf(c, name, value)] })],
     0,
   );
-  return await session.offer({}, 20_000, (one) => marked(one, name).length > 0);
+  return await session.offer({}, 20_000, (one) => marked(c, one, name).length > 0);
 }
 
 async function unreserve(
@@ -173,7 +178,7 @@ export const OPERATION_RULES: readonly Rule[] = [
     async run(c) {
       const session = await reserver(c);
       const offer = await reserve(c, session, 'cpus', 0.25);
-      const [resource] = marked(offer, 'cpus');
+      const [resource] = marked(c, offer, 'cpus');
       expectEqual('reserved cpus', resource?.scalar?.value, 0.25);
       expectEqual('role', resource?.reservations?.at(-1)?.role, c.roles[0]);
       await unreserve(c, session, offer, 'cpus', 0.25);
@@ -182,7 +187,7 @@ export const OPERATION_RULES: readonly Rule[] = [
         20_000,
         (one) => one.agent_id.value === offer.agent_id.value,
       );
-      expectEqual('reserved cpus', marked(later, 'cpus').length, 0);
+      expectEqual('reserved cpus', marked(c, later, 'cpus').length, 0);
     },
   },
   {
@@ -194,7 +199,7 @@ export const OPERATION_RULES: readonly Rule[] = [
       const offer = await session.offer();
       const made = { resources: [reservedOf(c, 'cpus', 0.25)] };
       await session.accept([offer], [operation('RESERVE', made)], 3_600);
-      const later = await session.offer({}, 10_000, (one) => marked(one, 'cpus').length > 0);
+      const later = await session.offer({}, 10_000, (one) => marked(c, one, 'cpus').length > 0);
       await unreserve(c, session, later, 'cpus', 0.25);
     },
   },
@@ -208,9 +213,9 @@ export const OPERATION_RULES: readonly Rule[] = [
       const other = await c.subscribe(c.multiRole({ roles: [c.roles[1]] }));
       await session.ok('DECLINE', { offer_ids: [offer.id], filters: { refuse_seconds: 2 } });
       const theirs = await other.offer({ cpus: 0.1 });
-      expectEqual('reserved cpus in it', marked(theirs, 'cpus').length, 0);
+      expectEqual('reserved cpus in it', marked(c, theirs, 'cpus').length, 0);
       await other.ok('TEARDOWN');
-      const later = await session.offer({}, 20_000, (one) => marked(one, 'cpus').length > 0);
+      const later = await session.offer({}, 20_000, (one) => marked(c, one, 'cpus').length > 0);
       await unreserve(c, session, later, 'cpus', 0.25);
     },
   },
@@ -234,7 +239,7 @@ export const OPERATION_RULES: readonly Rule[] = [
       await session.follow(id, 'TASK_RUNNING');
       await session.ok('KILL', { task_id: { value: id } });
       await session.follow(id, 'TASK_KILLED');
-      const later = await session.offer({}, 20_000, (one) => marked(one, 'cpus').length > 0);
+      const later = await session.offer({}, 20_000, (one) => marked(c, one, 'cpus').length > 0);
       await session.accept([later], [operation('UNRESERVE', { resources })], 0);
     },
   },
@@ -258,7 +263,7 @@ export const OPERATION_RULES: readonly Rule[] = [
         uuid,
         operation_id: { value: id },
       });
-      const later = await session.offer({}, 20_000, (one) => marked(one, 'cpus').length > 0);
+      const later = await session.offer({}, 20_000, (one) => marked(c, one, 'cpus').length > 0);
       await unreserve(c, session, later, 'cpus', 0.25);
     },
   },
@@ -290,12 +295,12 @@ export const OPERATION_RULES: readonly Rule[] = [
       const volume = volumeOf(c, uniqueId('volume'), 16);
       await session.accept([offer], [operation('CREATE', { volumes: [volume] })], 0);
       const isVolume = (one: Resource): boolean => one.disk?.persistence !== undefined;
-      const made = await session.offer({}, 20_000, (one) => marked(one, 'disk').some(isVolume));
+      const made = await session.offer({}, 20_000, (one) => marked(c, one, 'disk').some(isVolume));
       await session.accept([made], [operation('DESTROY', { volumes: [volume] })], 0);
       const later = await session.offer({}, 20_000, (one) =>
-        marked(one, 'disk').some((disk) => !isVolume(disk)),
+        marked(c, one, 'disk').some((disk) => !isVolume(disk)),
       );
-      expectEqual('volumes left', marked(later, 'disk').filter(isVolume).length, 0);
+      expectEqual('volumes left', marked(c, later, 'disk').filter(isVolume).length, 0);
       await unreserve(c, session, later, 'disk', 16);
     },
   },
@@ -309,12 +314,12 @@ export const OPERATION_RULES: readonly Rule[] = [
       const volume = volumeOf(c, uniqueId('volume'), 16);
       await session.accept([offer], [operation('CREATE', { volumes: [volume] })], 0);
       const made = await session.offer({}, 20_000, (one) =>
-        marked(one, 'disk').some((disk) => disk.disk?.persistence !== undefined),
+        marked(c, one, 'disk').some((disk) => disk.disk?.persistence !== undefined),
       );
       const id = uniqueId('op');
       await session.accept([made], [operation('UNRESERVE', { resources: [volume] }, id)], 0);
       expectEqual('state', (await session.operation(id)).state, 'OPERATION_ERROR');
-      const later = await session.offer({}, 20_000, (one) => marked(one, 'disk').length > 0);
+      const later = await session.offer({}, 20_000, (one) => marked(c, one, 'disk').length > 0);
       await session.accept([later], [operation('DESTROY', { volumes: [volume] })], 0);
     },
   },
@@ -330,7 +335,7 @@ export const OPERATION_RULES: readonly Rule[] = [
       await session.accept([offer], [operation('CREATE', { volumes: [volume] })], 0);
       const sized = (value: number): Promise<Offer> =>
         session.offer({}, 20_000, (one) =>
-          marked(one, 'disk').some(
+          marked(c, one, 'disk').some(
             (disk) => disk.disk?.persistence?.id === id && disk.scalar?.value === value,
           ),
         );
@@ -349,10 +354,10 @@ export async function releaseMarked(c: Context): Promise<void> {
   const session = await reserver(c);
   for (let round = 0; round < 8; round += 1) {
     const offer = await session
-      .offer({}, round === 0 ? 3_000 : 1_500, (one) => (one.resources ?? []).some(isMarked))
+      .offer({}, round === 0 ? 3_000 : 1_500, (one) => (one.resources ?? []).some(isMarked()))
       .catch(() => undefined);
     if (offer === undefined) return;
-    const all = (offer.resources ?? []).filter(isMarked);
+    const all = (offer.resources ?? []).filter(isMarked());
     const volumes = all.filter((one) => one.disk?.persistence !== undefined);
     const rest = all.filter((one) => one.disk?.persistence === undefined);
     await session.accept(
