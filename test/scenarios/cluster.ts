@@ -21,6 +21,7 @@ import {
   partsOrAll,
   portRangesOf,
   quotaEventOf,
+  refuseMsOf,
   unavailabilityOf,
   volumesOf,
 } from './events.ts';
@@ -127,7 +128,7 @@ export class ScenarioCluster {
           kind: 'recover',
           ...holderOf(action.fields),
           ...partsOrAll(action.fields),
-          refuseMs: Math.round((action.fields.refuseSeconds ?? 0) * 1000),
+          refuseMs: refuseMsOf(action.fields.refuseSeconds),
         });
       case 'use':
         return this.apply({

@@ -179,6 +179,15 @@ export function quotaEventOf(fields: Fields<'setQuota'>): AllocatorEvent {
   };
 }
 
+const DEFAULT_REFUSE_SECONDS = 5;
+const MOST_REFUSE_SECONDS = 365 * 24 * 3600;
+
+/** Source: Mesos `Filters.refuse_seconds`: below zero is the default, above a year is a year. Absent: no filter. */
+export function refuseMsOf(refuseSeconds = 0): number {
+  const seconds = refuseSeconds < 0 ? DEFAULT_REFUSE_SECONDS : refuseSeconds;
+  return Math.round(Math.min(seconds, MOST_REFUSE_SECONDS) * 1000);
+}
+
 export function holderOf(held: Held) {
   return {
     framework: frameworkId(held.framework),
