@@ -27,8 +27,6 @@ import type { SchedulerEvent, WireTaskStatus } from '../../operator/src/schema/m
 import {
   FRAMEWORKS,
   type FrameworkObject,
-  RESERVATIONS,
-  type ReservationObject,
   ROLES,
   type RoleObject,
 } from '../../operator/src/schema/mezzoKinds.ts';
@@ -174,7 +172,6 @@ export class FrameworkHarness {
         frameworks: this.#cache<FrameworkObject>(FRAMEWORKS),
         nodes: this.#cache<Node>(NODES),
         pods: this.#cache<Pod>(PODS, { node: (pod) => [pod.spec.nodeName ?? ''] }),
-        reservations: this.#cache<ReservationObject>(RESERVATIONS),
         roles: this.#cache<RoleObject>(ROLES),
       },
       authorizer: this.authorizer,

@@ -28,6 +28,7 @@ import {
 } from '../../operator/src/model/resources.ts';
 import type { KubeApi } from '../../operator/src/ports/kubeApi.ts';
 import { PODS } from '../../operator/src/schema/kubeKinds.ts';
+import type { ReservationObject } from '../../operator/src/schema/mezzoKinds.ts';
 import type { InverseOffer } from '../../operator/src/state/inverseOfferBook.ts';
 import type { ReservedPart, Unavailability } from '../../operator/src/state/offerBook.ts';
 
@@ -52,8 +53,10 @@ export interface HandOffer {
  */
 export class HandScheduling implements Scheduling {
   readonly log: string[] = [];
+  /** What `reservations` knows. */
+  readonly reservationObjects = new Map<string, ReservationObject>();
   /** Operations on reservations so far, in their order. */
-  readonly reservations: {
+  readonly reserving: {
     readonly framework: FrameworkId;
     readonly operation: Exclude<OfferOperation, { readonly kind: 'launch' }>;
   }[] = [];
@@ -195,7 +198,7 @@ export class HandScheduling implements Scheduling {
     const verdicts = operations.flatMap((one): readonly OperationVerdict[] => {
       if (one.kind === 'launch') return waiting.splice(0, 1);
       const { operation } = one;
-      this.reservations.push({ framework, operation: one });
+      this.reserving.push({ framework, operation: one });
       return this.refuseReservations === undefined
         ? [{ kind: 'reserving', operation }]
         : [{ kind: 'operationRefused', operation, message: this.refuseReservations }];
@@ -215,6 +218,10 @@ export class HandScheduling implements Scheduling {
     refuseMs: number,
   ): void {
     this.log.push(`inverse ${framework} ${answer} ${offers.join()} ${refuseMs}`);
+  }
+
+  reservations(): ReadonlyMap<string, ReservationObject> {
+    return this.reservationObjects;
   }
 
   outstanding(framework: FrameworkId): readonly Offer[] {

@@ -95,6 +95,10 @@ test('a reservation is an object, outlives the operator, is offered again and ca
   ]);
   expect(JSON.stringify(made.items[0]?.spec.resources)).toMatch(/cpus":"?500m/);
 
+  const marked = (one: Resource): boolean =>
+    JSON.stringify(one.reservations ?? []).includes('"db"');
+  await first.offer((one) => one.resources?.some(marked) === true);
+
   await operator.process.kill('SIGKILL');
   first.client.stop();
   operator = await all.startOperator('operator-2');

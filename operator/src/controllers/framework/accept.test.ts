@@ -7,7 +7,6 @@ import {
 } from '../../../../test/support/frameworkHarness.ts';
 import { frameworkId, rolePath } from '../../model/ids.ts';
 import type { WireOperationStatus } from '../../schema/mesos/event.ts';
-import { RESERVATIONS } from '../../schema/mezzoKinds.ts';
 
 let clock: FakeClock;
 let world: FrameworkHarness;
@@ -204,7 +203,7 @@ describe('RESERVE and UNRESERVE', () => {
         },
       },
     );
-    const asked = world.scheduling.reservations.map((one) => one.operation);
+    const asked = world.scheduling.reserving.map((one) => one.operation);
     expect(asked).toMatchObject([
       {
         kind: 'reserve',
@@ -290,7 +289,7 @@ describe('RESERVE and UNRESERVE', () => {
     ],
   ])('a reservation %s: OPERATION_ERROR', async (_name, more, message) => {
     await accept(reserve(more));
-    expect(world.scheduling.reservations).toEqual([]);
+    expect(world.scheduling.reserving).toEqual([]);
     expect(operationStatuses()).toEqual([
       {
         operation_id: { value: 'op' },
@@ -302,7 +301,7 @@ describe('RESERVE and UNRESERVE', () => {
 
   test("without a principal it is the role's", async () => {
     await accept(reserve({ reservations: [{ type: 'DYNAMIC', role: 'eng' }] }));
-    expect(world.scheduling.reservations[0]?.operation.stack).toEqual([
+    expect(world.scheduling.reserving[0]?.operation.stack).toEqual([
       { role: 'eng', principal: undefined, labels: {} },
     ]);
   });
@@ -391,13 +390,13 @@ describe('other operations', () => {
     expect(operationStatuses()).toMatchObject([
       { operation_id: { value: 'op' }, state: 'OPERATION_ERROR' },
     ]);
-    expect(world.scheduling.reservations).toEqual([]);
+    expect(world.scheduling.reserving).toEqual([]);
   });
 });
 
 test('offers name the reservations they lie in, level by level', async () => {
   const reservation = (name: string, spec: object): void => {
-    world.api.create(RESERVATIONS, { metadata: { name }, spec } as never);
+    world.scheduling.reservationObjects.set(name, { metadata: { name }, spec } as never);
   };
   const base = { agent: 'node-1', resources: { cpus: '1' } };
   reservation('outer', { ...base, role: 'eng', principal: 'ops', labels: { team: 'a' } });

@@ -195,7 +195,7 @@ export class Subscriptions {
 
   #callbacks(registration: Registration): FrameworkCallbacks {
     const { id } = registration.place;
-    const { world } = this.#options;
+    const { world, scheduling } = this.#options;
     return {
       onOffers: (offers) => {
         registration.offers.sent += offers.length;
@@ -203,7 +203,7 @@ export class Subscriptions {
           this.#registry.ports.onto(
             wireOffer(offer, id, registration.profile.capabilities, {
               node: world.nodes.get({ name: offer.agent }),
-              reservations: world.reservations,
+              reservations: scheduling.reservations(),
             }),
             id,
             offer,

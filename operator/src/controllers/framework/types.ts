@@ -96,7 +96,7 @@ export interface FrameworkHubOptions {
   readonly scheduling: Scheduling;
   readonly kube: KubeApi;
   /** Must be synced: what is not in it does not exist. */
-  readonly world: Pick<World, 'frameworks' | 'nodes' | 'pods' | 'reservations' | 'roles'>;
+  readonly world: Pick<World, 'frameworks' | 'nodes' | 'pods' | 'roles'>;
   readonly authorizer: FrameworkAuthorizer;
   readonly clock: Clock;
   readonly ids: IdSource;

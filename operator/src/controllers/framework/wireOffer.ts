@@ -1,6 +1,5 @@
 import type { FrameworkId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
-import type { CacheReader } from '../../runtime/cache.ts';
 import type { Node } from '../../schema/kubeObjects.ts';
 import type {
   WireInverseOffer,
@@ -24,7 +23,7 @@ const NANOS_PER_MS = 1_000_000;
 export interface OfferSurroundings {
   readonly node: Node | undefined;
   /** Reservations by name. */
-  readonly reservations: Pick<CacheReader<ReservationObject>, 'get'>;
+  readonly reservations: ReadonlyMap<string, ReservationObject>;
 }
 
 /** An offer as its framework reads it; which fields there are follows from its capabilities. */
@@ -75,7 +74,7 @@ function levelsOf(
   reservations: OfferSurroundings['reservations'],
 ): readonly WireReservation[] {
   const levels: WireReservation[] = [];
-  let at = reservations.get({ name: reservationId });
+  let at = reservations.get(reservationId);
   while (at !== undefined && levels.length < MAX_LEVELS) {
     const { principal, labels, parent } = at.spec;
     const named = Object.entries(labels ?? {}).map(([key, value]) => ({ key, value }));
@@ -85,7 +84,7 @@ function levelsOf(
       ...(principal === undefined ? {} : { principal }),
       ...(named.length === 0 ? {} : { labels: { labels: named } }),
     });
-    at = parent === undefined ? undefined : reservations.get({ name: parent });
+    at = parent === undefined ? undefined : reservations.get(parent);
   }
   return levels.length === 0 ? [{ type: 'STATIC', role }] : levels;
 }

@@ -11,6 +11,7 @@ import { isEmpty, type Resources } from '../../model/resources.ts';
 import type { CancelTimer, Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
 import type { Metrics } from '../../ports/metrics.ts';
+import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
 import {
   emptyOfferBook,
@@ -215,7 +216,9 @@ class AllocationLoop implements SchedulingLoop {
     const first = offers[0] as OutstandingOffer;
     const { agent, role } = first;
     const { verdicts, left } = this.#operations.carryOut(framework, offers, operations);
-    this.#refuse(first, left.resources, left.revocable, refuseMs);
+    // A filter knows amounts only: it would hold back what the call has just reserved, which has none in Mesos.
+    const hasReserved = verdicts.some((one) => one.kind === 'reserving');
+    this.#refuse(first, left.resources, left.revocable, hasReserved ? 0 : refuseMs);
     return { kind: 'accepted', agent, role, verdicts };
   }
 
@@ -240,6 +243,10 @@ class AllocationLoop implements SchedulingLoop {
 
   outstanding(framework: FrameworkId): readonly Offer[] {
     return this.offers().filter((offer) => offer.framework === framework);
+  }
+
+  reservations(): ReadonlyMap<string, ReservationObject> {
+    return this.#options.frameworkReservations.current();
   }
 
   offers(): readonly Offer[] {

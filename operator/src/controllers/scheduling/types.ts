@@ -2,6 +2,7 @@ import type { RoleConstraints } from '../../allocator/offerConstraints.ts';
 import type { AgentId, FrameworkId, OfferId, RolePath, TaskId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
+import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseOffer } from '../../state/inverseOfferBook.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 
@@ -136,6 +137,8 @@ export interface Scheduling {
     refuseMs: number,
   ): PerformOutcome;
   outstanding(framework: FrameworkId): readonly Offer[];
+  /** Reservations by name, those on their way included: offers may lie in them already. */
+  reservations(): ReadonlyMap<string, ReservationObject>;
   /** Unknown ids are ignored. The framework is not asked about the same agent again for `refuseMs`. */
   answerInverseOffers(
     framework: FrameworkId,
