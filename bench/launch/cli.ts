@@ -75,9 +75,13 @@ async function measure(all: OperatorCluster, { tasks }: Flags) {
     await all.cluster.kubectl(['create', 'namespace', name]);
   const operator = await all.startOperator('operator', ['--framework-namespace', 'bench-mezzo']);
   const framework = await launchTasks(operator.url, tasks);
-  const mezzoPerSecond = await rateUntil(tasks, framework.startedMs, () =>
-    countOf(access, 'bench-mezzo'),
-  );
+  const mezzoPerSecond = await rateUntil(tasks, framework.startedMs, async () => {
+    if (operator.process.ended() !== undefined)
+      throw new Error(
+        'the operator ended, for example because a busy machine kept it from its lease',
+      );
+    return await countOf(access, 'bench-mezzo');
+  });
   framework.stop();
   await operator.process.stop(5_000);
   const pods = await podsOf(access, 'bench-mezzo');
