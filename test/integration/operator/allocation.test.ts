@@ -22,6 +22,7 @@ beforeAll(async () => {
   all = await OperatorCluster.start();
   await all.make(ROLES, 'eng', { path: 'eng' });
   await all.make(ROLES, 'eng-web', { path: 'eng/web' });
+  await all.make(ROLES, 'rival', { path: 'rival', weight: 100 });
   await all.make(QUOTAS, 'eng', { role: 'eng', limits: { cpus: '4', mem: '8Gi' } });
   await all.startOperator();
 }, 240_000);
@@ -96,8 +97,17 @@ describe('figures', () => {
 
 describe('preemption', () => {
   test('production takes the place of the least damaging preemptible task, and everybody is told', async () => {
-    await job('batch', { tier: 'preemptible', instances: 4, template: template('1') });
-    await all.running('batch', 4);
+    // The cheap one is the older by a second or more: its priority makes it the victim, not its age.
+    await job('cheap', { tier: 'preemptible', template: template('1') });
+    await all.running('cheap', 1);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await job('batch', {
+      tier: 'preemptible',
+      priority: 10,
+      instances: 3,
+      template: template('1'),
+    });
+    await all.running('batch', 3);
     await job('front', { tier: 'production', template: template('1') });
     await all.running('front', 1);
     const record = await eventually('the record to be completed', async () => {
@@ -109,31 +119,31 @@ describe('preemption', () => {
       instance: 0,
       rule: 'TierAboveVictims',
       resources: { cpus: '1', mem: '64Mi' },
-      victims: [{ job: 'ServiceJob/team/batch', role: 'eng/web' }],
+      victims: [{ job: 'ServiceJob/team/cheap', role: 'eng/web' }],
     });
-    const victim = await all.get<ServiceJobObject>(SERVICE_JOBS, 'batch');
+    const victim = await all.get<ServiceJobObject>(SERVICE_JOBS, 'cheap');
     expect(victim.status?.preempted).toMatchObject([
       { id: record.id, pod: record.victims[0]?.pod, by: 'ServiceJob/team/front' },
     ]);
     await all.running('batch', 3);
     await eventually('events on both', async () => {
       const front = (await all.notesOn('front')).join('\n');
-      const batch = (await all.notesOn('batch')).join('\n');
+      const cheap = (await all.notesOn('cheap')).join('\n');
       expect(front).toMatch(
-        /PreemptionStarted: team\/batch-\S+ on mezzo-fake-\d make room for instance 0/,
+        /PreemptionStarted: team\/cheap-\S+ on mezzo-fake-\d make room for instance 0/,
       );
       expect(front).toMatch(/PreemptionCompleted: instance 0 was placed on mezzo-fake-\d/);
-      expect(batch).toMatch(
+      expect(cheap).toMatch(
         /Warning TaskPreempted: instance \d on mezzo-fake-\d preempted by ServiceJob\/team\/front/,
       );
       return true;
     });
-    const told = await all.told(SERVICE_JOBS, 'batch', {
+    const told = await all.told(SERVICE_JOBS, 'cheap', {
       type: 'Ready',
       reason: 'InstancesPending',
     });
     expect(told.message).toMatch(
-      /^3 of 4 instances run, 1 wait: role eng is at its limit: cpus limit 4/,
+      /^0 of 1 instances run, 1 wait: role eng is at its limit: cpus limit 4/,
     );
   }, 120_000);
 
@@ -147,7 +157,9 @@ describe('preemption', () => {
       'the intent',
       async () => (await all.get<ServiceJobObject>(SERVICE_JOBS, 'vip')).status?.preemptions?.[0],
     );
+    // Of a role that holds nothing and weighs much: it comes first wherever nothing is held.
     await job('small', {
+      role: 'rival',
       tier: 'preemptible',
       instances: 8,
       template: template('250m'),
@@ -193,12 +205,13 @@ describe('maintenance', () => {
   }, 90_000);
 
   test('Drain moves the tasks to another agent', async () => {
-    await job('move', {
-      instances: 2,
-      template: template('100m'),
-      constraints: [{ attribute: 'hostname', operator: 'MaxPerValue', limit: 2 }],
-    });
-    await all.running('move', 2);
+    // While the other agent is full there is one place for them.
+    await job('full', { template: template('2'), ...on('mezzo-fake-2') });
+    await all.running('full', 1);
+    await job('move', { instances: 2, template: template('100m') });
+    const before = await all.running('move', 2);
+    expect(before.map((pod) => pod.spec.nodeName)).toEqual(['mezzo-fake-1', 'mezzo-fake-1']);
+    await all.remove(SERVICE_JOBS, 'full');
     await all.make(MAINTENANCE_WINDOWS, 'drain', open('Drain'));
     await all.told(MAINTENANCE_WINDOWS, 'drain', { type: 'Ready', reason: 'Drained' });
     const pods = await all.running('move', 2);
