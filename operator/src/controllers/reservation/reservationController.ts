@@ -1,4 +1,5 @@
 import type { AgentReservation } from '../../allocator/types.ts';
+import { equalJson } from '../../model/hash.ts';
 import { type Resources, subtract, sumOf } from '../../model/resources.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
@@ -9,6 +10,7 @@ import { formatWithZeros } from '../role/amountsInStatus.ts';
 import { attributesOf, nodeCapacity } from '../scheduling/agents.ts';
 import type { Ledger } from '../scheduling/ledger.ts';
 import { isoTime, withCondition } from '../shared/conditions.ts';
+import { rememberFor } from '../shared/rememberFor.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import { timeOf } from '../task/taskView.ts';
 import type { World } from '../world.ts';
@@ -35,6 +37,8 @@ export interface ReservationController {
   reserved(): ReadonlyMap<string, readonly AgentReservation[]>;
 }
 
+/** One reading of the figures serves all reservations that are looked at within this time. */
+const FIGURES_MS = 500;
 /** Agents come and go; a reservation that waits for one is looked at more often. */
 const REFRESH_MS = 15_000;
 const WAITING_MS = 5_000;
@@ -46,6 +50,7 @@ const MOST_MISSING = 1_000;
 /** Binds Reservation objects to agents and keeps the binding in their status, where it survives a restart. */
 export function createReservationController(options: ReservationOptions): ReservationController {
   const { world } = options;
+  const figures = rememberFor(options.clock, FIGURES_MS, () => gather(options));
   let known:
     | {
         readonly of: ReadonlyMap<string, ReservationObject>;
@@ -61,10 +66,12 @@ export function createReservationController(options: ReservationOptions): Reserv
     async reconcile(name) {
       const reservation = world.reservations.get({ name });
       if (reservation === undefined) return { kind: 'awaitChange' };
-      const ledger = options.ledger();
-      const binding = bindingsNow(options, ledger).get(name);
+      let view = figures();
+      // Figures may be shown late; where something is bound is decided by what is so now.
+      if (!isAsBound(reservation, view.bindings.get(name))) view = gather(options);
+      const binding = view.bindings.get(name);
       if (binding === undefined) return { kind: 'awaitChange' };
-      await writeBinding(options, reservation, binding, ledger);
+      await writeBinding(options, reservation, binding, view.used);
       const isBound = binding.reason === 'Bound' || binding.reason === 'Expired';
       const paceMs = (world.reservations.size / LOOKS_PER_SECOND) * 1000;
       return {
@@ -73,6 +80,33 @@ export function createReservationController(options: ReservationOptions): Reserv
       };
     },
   };
+}
+
+interface Gathered {
+  readonly bindings: ReadonlyMap<string, Binding>;
+  /** What tasks hold of each reservation. */
+  readonly used: ReadonlyMap<string, Resources>;
+}
+
+/** Everything all reservations need, in one pass. */
+function gather(options: ReservationOptions): Gathered {
+  const ledger = options.ledger();
+  const reserved = reservedByAgent(options.world.reservations.list());
+  return {
+    bindings: bindingsNow(options, ledger),
+    used: usedByReservation(reserved, ledger.tasks),
+  };
+}
+
+/** The status says of the present spec what the binding does. */
+function isAsBound({ metadata, status }: ReservationObject, binding: Binding | undefined): boolean {
+  return (
+    binding !== undefined &&
+    status?.observedGeneration === metadata.generation &&
+    equalJson(status?.agents, binding.agents) &&
+    equalJson(status?.resources, formatResources(binding.resources)) &&
+    status?.conditions?.find((one) => one.type === 'Ready')?.reason === binding.reason
+  );
 }
 
 function bindingsNow(options: ReservationOptions, ledger: Ledger): ReadonlyMap<string, Binding> {
@@ -107,14 +141,13 @@ function bindAgents(world: World, ledger: Ledger): readonly BindAgent[] {
 }
 
 async function writeBinding(
-  { world, kube, clock }: ReservationOptions,
+  { kube, clock }: ReservationOptions,
   reservation: ReservationObject,
   binding: Binding,
-  ledger: Ledger,
+  used: ReadonlyMap<string, Resources>,
 ): Promise<void> {
   const { spec, metadata } = reservation;
   const generation = metadata.generation ?? 0;
-  const used = usedByReservation(reservedByAgent(world.reservations.list()), ledger.tasks);
   const madeAtMs = timeOf(metadata.creationTimestamp) ?? clock.nowMs();
   const { ttlSeconds } = spec;
   await writeStatus<ReservationObject>(kube, RESERVATIONS, reservation, {

@@ -1,16 +1,8 @@
 import { allocate } from '../../allocator/allocate.ts';
-import type {
-  AgentReservation,
-  AllocateOptions,
-  AllocationCount,
-  AllocationPlan,
-  AllocatorSnapshot,
-} from '../../allocator/types.ts';
+import type { AllocationCount, AllocationPlan, AllocatorSnapshot } from '../../allocator/types.ts';
 import type { FrameworkId, OfferId, RolePath } from '../../model/ids.ts';
 import { isEmpty, type Resources } from '../../model/resources.ts';
-import type { CancelTimer, Clock } from '../../ports/clock.ts';
-import type { Logger } from '../../ports/logger.ts';
-import type { Metrics } from '../../ports/metrics.ts';
+import type { CancelTimer } from '../../ports/clock.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
 import {
@@ -25,16 +17,13 @@ import {
   stepOfferBook,
   type Unavailability,
 } from '../../state/offerBook.ts';
-import type { CapacityHold } from '../job/decideMatch.ts';
-import type { FrameworkReservations } from '../reservation/frameworkReservations.ts';
-import type { Launcher } from '../task/launcher.ts';
-import type { World } from '../world.ts';
 import { decideRescinds } from './decideRescinds.ts';
-import { type BackOff, Hoarders } from './hoarders.ts';
+import { Hoarders } from './hoarders.ts';
 import { InverseOffers } from './inverseOffers.ts';
 import { Members } from './members.ts';
 import { OfferFilters } from './offerFilters.ts';
 import { Operations } from './operations.ts';
+import type { SchedulingOptions } from './schedulingOptions.ts';
 import { type GatheredSnapshot, gatherSnapshot } from './snapshot.ts';
 import type {
   AcceptOutcome,
@@ -46,30 +35,6 @@ import type {
   PerformOutcome,
   Scheduling,
 } from './types.ts';
-
-export interface SchedulingOptions {
-  readonly world: World;
-  readonly launcher: Launcher;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly epoch: () => number;
-  /** False while this process may not act: no cycle runs. */
-  readonly mayAct: () => boolean;
-  readonly holds: () => readonly CapacityHold[];
-  readonly reservations: () => ReadonlyMap<string, readonly AgentReservation[]>;
-  /** Carries out what frameworks do to reservations. */
-  readonly frameworkReservations: FrameworkReservations;
-  readonly inMaintenance: () => ReadonlySet<string>;
-  /** Agents that will be away, or are, by a maintenance window. */
-  readonly unavailable: () => ReadonlyMap<string, Unavailability>;
-  /** A framework let its offers run out again and again, and is left in peace for a while. */
-  readonly onBackOff: (backOff: BackOff) => void;
-  readonly batchMs: number;
-  readonly safetyNetMs: number;
-  readonly offerTimeoutMs: number;
-  readonly allocate: Omit<AllocateOptions, 'nowMs' | 'seed'>;
-}
 
 /** The allocation cycle with what the rest of the operator asks of it beyond `Scheduling`. */
 export interface SchedulingLoop extends Scheduling {
