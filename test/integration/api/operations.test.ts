@@ -141,7 +141,7 @@ test('a group runs as one Pod, and the Framework object tells what it holds', as
           executor: {
             type: 'DEFAULT',
             executor_id: { value: 'default' },
-            resources: [scalar('cpus', 0.1), scalar('mem', 32)],
+            resources: [scalar('cpus', 0.1), scalar('mem', 32), scalar('disk', 8)],
           },
           task_group: { tasks: [task('Left.1'), task('Right.1')] },
         },

@@ -54,7 +54,7 @@ const scalar = (name: string, value: number, more: object = {}): object => ({
 const EXECUTOR = {
   type: 'DEFAULT',
   executor_id: { value: 'My.Executor' },
-  resources: [scalar('cpus', 0.1), scalar('mem', 32)],
+  resources: [scalar('cpus', 0.1), scalar('mem', 32), scalar('disk', 8)],
 };
 const group = (executor: object, ...tasks: object[]): object => ({
   type: 'LAUNCH_GROUP',
@@ -122,6 +122,12 @@ describe('LAUNCH_GROUP', () => {
       [],
       "'mem' is less",
     ],
+    [
+      'an executor without disk',
+      { resources: [scalar('cpus', 1), scalar('mem', 32)] },
+      [],
+      "'disk' is needed",
+    ],
     ['an executor without cpus', { resources: [scalar('mem', 64)] }, [], "'cpus' is less"],
     [
       'a task with another executor',
@@ -156,9 +162,12 @@ describe('LAUNCH_GROUP', () => {
   test('a Pod that may not be made is told of every task', async () => {
     world.scheduling.failNext = { reason: 'Forbidden', message: 'no' };
     await accept(group({}, taskInfo('a'), taskInfo('b')));
+    world.scheduling.failNext = { reason: 'Forbidden', message: 'no' };
+    await accept(group({}, taskInfo('alone')));
     expect(told()).toEqual([
       ['a', 'TASK_ERROR', 'REASON_TASK_GROUP_UNAUTHORIZED'],
       ['b', 'TASK_ERROR', 'REASON_TASK_GROUP_UNAUTHORIZED'],
+      ['alone', 'TASK_ERROR', 'REASON_TASK_GROUP_UNAUTHORIZED'],
     ]);
   });
 
@@ -169,8 +178,8 @@ describe('LAUNCH_GROUP', () => {
       launch: { task_infos: [taskInfo('c')] },
     });
     expect(told()).toEqual([
-      ['a', 'TASK_ERROR', 'REASON_TASK_INVALID'],
-      ['b', 'TASK_ERROR', 'REASON_TASK_INVALID'],
+      ['a', 'TASK_ERROR', 'REASON_TASK_GROUP_INVALID'],
+      ['b', 'TASK_ERROR', 'REASON_TASK_GROUP_INVALID'],
       ['c', 'TASK_STARTING', undefined],
     ]);
   });

@@ -53,7 +53,9 @@ function executorResourcesFault({ resources }: ExecutorInfo): string | undefined
     if (asked < least)
       return `executor.resources: at least 0.01 cpus and 32 MB of mem are needed, and '${name}' is less`;
   }
-  return undefined;
+  return resources.some((one) => one.name === 'disk')
+    ? undefined
+    : "executor.resources: 'disk' is needed";
 }
 
 function memberFault(info: TaskInfo, executor: ExecutorInfo): string | undefined {

@@ -29,9 +29,10 @@ export const droppedForOffers = (task: string, message: string): RefusedTask => 
 
 export function refusedByCycle(
   verdict: Extract<LaunchVerdict, { readonly kind: 'refused' }>,
+  isGroup: boolean,
 ): RefusedTask {
   return verdict.reason === 'NotEnoughOffered'
-    ? invalidTask(verdict.task, verdict.message)
+    ? asTold(invalidTask(verdict.task, verdict.message), isGroup)
     : {
         task: verdict.task,
         state: 'TASK_DROPPED',
@@ -60,7 +61,8 @@ const GROUP_REASONS: { readonly [reason: string]: MesosReason } = {
 };
 
 export function failedLaunch(task: TaskId, failure: LaunchFailure, isGroup: boolean): RefusedTask {
-  const { state, reason } = FAILURES[failure.reason];
-  const told = isGroup ? (GROUP_REASONS[reason] ?? reason) : reason;
-  return { task, state, reason: told, message: failure.message };
+  return asTold({ task, ...FAILURES[failure.reason], message: failure.message }, isGroup);
 }
+
+const asTold = (refused: RefusedTask, isGroup: boolean): RefusedTask =>
+  isGroup ? { ...refused, reason: GROUP_REASONS[refused.reason] ?? refused.reason } : refused;

@@ -69,6 +69,7 @@ interface InFlight {
   readonly agent: AgentId;
   /** Tasks that share the Pod; a task on its own is alone in it. */
   readonly together: readonly TaskId[];
+  readonly isGroup: boolean;
   /** Set when the framework killed the task before its Pod was seen. */
   kill?: { readonly graceSeconds: number | undefined };
 }
@@ -84,6 +85,7 @@ interface Performed {
   readonly operation: OfferOperation;
   /** Ids of the tasks of a launch, the one the Pod is known by first. */
   readonly tasks: readonly TaskId[];
+  readonly isGroup: boolean;
   /** Id the framework gave the operation. */
   readonly id: string | undefined;
 }
@@ -163,10 +165,12 @@ export class Launches {
     const { onRefused, operations } = this.#options;
     switch (verdict.kind) {
       case 'launching':
-        for (const task of one.tasks) this.#note(id, task, agent, one.tasks);
+        for (const task of one.tasks)
+          this.#note(id, task, { agent, together: one.tasks, isGroup: one.isGroup });
         return;
       case 'refused':
-        for (const task of one.tasks) onRefused(id, agent, refusedByCycle({ ...verdict, task }));
+        for (const task of one.tasks)
+          onRefused(id, agent, refusedByCycle({ ...verdict, task }, one.isGroup));
         return;
       case 'reserving':
         if (one.id !== undefined) {
@@ -196,10 +200,11 @@ export class Launches {
   }
 
   onLaunchFailed(framework: FrameworkId, task: TaskId, failure: LaunchFailure): void {
-    const { agent, together = [task] } = this.#inFlight.get(framework)?.get(task) ?? {};
+    const launch = this.#inFlight.get(framework)?.get(task);
+    const { agent, together = [task], isGroup = false } = launch ?? {};
     for (const one of together) {
       this.#forget(framework, one);
-      this.#options.onRefused(framework, agent, failedLaunch(one, failure, together.length > 1));
+      this.#options.onRefused(framework, agent, failedLaunch(one, failure, isGroup));
     }
   }
 
@@ -244,7 +249,7 @@ export class Launches {
         const made = taskToPod(step.info, this.#podContext(framework, accepted));
         if (!made.ok) return refusedTasks([invalidTask(step.info.task_id.value, made.refusal)]);
         accepted.ports.claim(made.value.pod);
-        return ok(this.#launch(framework, made.value, [made.value.task]));
+        return ok(this.#launch(framework, made.value));
       }
       case 'group': {
         const context = this.#podContext(framework, accepted);
@@ -257,7 +262,12 @@ export class Launches {
       case 'reservation':
         if (this.#reserving.size >= MAX_RESERVING)
           return refusedOperation(step.id, 'too many reservations are being written; try again');
-        return ok({ operation: { ...step.asked, operation: name }, tasks: [], id: step.id });
+        return ok({
+          operation: { ...step.asked, operation: name },
+          tasks: [],
+          isGroup: false,
+          id: step.id,
+        });
       case 'refusedTasks':
       case 'refusedOperation':
         return refuse(refusalsIn(step));
@@ -267,13 +277,18 @@ export class Launches {
   #launch(
     { principal }: LaunchingFramework,
     made: TranslatedTask,
-    tasks: readonly TaskId[],
+    group?: readonly TaskId[],
   ): Performed {
     const launch: LaunchRequest = {
       ...made,
       ...(this.#options.impersonate ? { impersonate: principal } : {}),
     };
-    return { operation: { kind: 'launch', launch }, tasks, id: undefined };
+    return {
+      operation: { kind: 'launch', launch },
+      tasks: group ?? [made.task],
+      isGroup: group !== undefined,
+      id: undefined,
+    };
   }
 
   #podContext(
@@ -293,10 +308,10 @@ export class Launches {
     };
   }
 
-  #note(framework: FrameworkId, task: TaskId, agent: AgentId, together: readonly TaskId[]): void {
+  #note(framework: FrameworkId, task: TaskId, launch: InFlight): void {
     const tasks = this.#inFlight.get(framework) ?? new Map<TaskId, InFlight>();
     this.#inFlight.set(framework, tasks);
-    tasks.set(task, { agent, together });
+    tasks.set(task, launch);
   }
 
   #forget(framework: FrameworkId, task: TaskId): void {
