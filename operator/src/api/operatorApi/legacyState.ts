@@ -6,6 +6,7 @@ import {
   type ViewedFramework,
   type ViewedTask,
 } from '../../controllers/clusterView/types.ts';
+import { indexOf } from '../../controllers/clusterView/viewIndex.ts';
 import { MESOS_VERSION } from '../../controllers/framework/subscriptions.ts';
 import { subtract, sumOf } from '../../model/resources.ts';
 import type { MesosTaskState } from '../../schema/mesos/event.ts';
@@ -127,12 +128,8 @@ export function legacyAgent(agent: ViewedAgent): object {
 
 /** As `/slaves` shows an agent: with every resource written out. */
 function legacyAgentInFull(agent: ViewedAgent, view: ClusterView): object {
-  const here = view.tasks.filter(
-    (task) => task.agent === agent.id && BUCKETS[task.state] === 'live',
-  );
-  const offers = view.frameworks.flatMap((one) =>
-    one.offers.filter((offer) => offer.agent === agent.id),
-  );
+  const here = indexOf(view).liveOn(agent.id);
+  const offers = indexOf(view).offersOn(agent.id);
   const { reserved, unreserved } = agentResources(agent);
   return {
     ...legacyAgent(agent),
@@ -156,11 +153,11 @@ export function legacyAgents(view: ClusterView, agentId: string | undefined): ob
 }
 
 export function legacyFrameworks(view: ClusterView, frameworkId: string | undefined): object {
-  const tasksOf = Map.groupBy(view.tasks, (task) => task.framework);
+  const { tasksOf } = indexOf(view);
   const wanted = view.frameworks.filter(
     (one) => frameworkId === undefined || one.id === frameworkId,
   );
-  const render = (one: ViewedFramework): object => legacyFramework(one, tasksOf.get(one.id) ?? []);
+  const render = (one: ViewedFramework): object => legacyFramework(one, tasksOf(one.id));
   return {
     frameworks: wanted.filter((one) => !one.completed).map(render),
     completed_frameworks: wanted.filter((one) => one.completed).map(render),

@@ -6,6 +6,7 @@ import {
   type ViewedFramework,
   type ViewedTask,
 } from '../../controllers/clusterView/types.ts';
+import { indexOf } from '../../controllers/clusterView/viewIndex.ts';
 import { MESOS_VERSION } from '../../controllers/framework/subscriptions.ts';
 import { sumOf } from '../../model/resources.ts';
 import { ipToMesosInt } from '../../schema/mesos/event.ts';
@@ -88,9 +89,7 @@ export function v1FrameworkInfo(framework: ViewedFramework): WireObject {
 
 export function v1Framework(framework: ViewedFramework, view: ClusterView): WireObject {
   const { registeredMs, reregisteredMs, unregisteredMs } = framework;
-  const held = view.tasks.filter(
-    (task) => task.framework === framework.id && BUCKETS[task.state] === 'live',
-  );
+  const held = indexOf(view).liveOf(framework.id);
   return {
     framework_info: v1FrameworkInfo(framework),
     active: framework.connected && !framework.completed,
@@ -105,7 +104,7 @@ export function v1Framework(framework: ViewedFramework, view: ClusterView): Wire
         id: id(offer.id),
         framework_id: id(framework.id),
         agent_id: id(offer.agent),
-        hostname: view.agents.find((one) => one.id === offer.agent)?.hostname ?? offer.agent,
+        hostname: indexOf(view).hostnameOf(offer.agent),
         allocation_info: { role: offer.role },
         ...listed('resources', heldResources(offer)),
       })),
@@ -116,12 +115,8 @@ export function v1Framework(framework: ViewedFramework, view: ClusterView): Wire
 }
 
 export function v1Agent(agent: ViewedAgent, view: ClusterView): WireObject {
-  const held = view.tasks.filter(
-    (task) => task.agent === agent.id && BUCKETS[task.state] === 'live',
-  );
-  const offers = view.frameworks.flatMap((one) =>
-    one.offers.filter((offer) => offer.agent === agent.id),
-  );
+  const held = indexOf(view).liveOn(agent.id);
+  const offers = indexOf(view).offersOn(agent.id);
   const total = totalResources(agent);
   return {
     agent_info: {
