@@ -47,6 +47,8 @@ export function updateAgent(core: Core, event: Event<'updateAgent'>): Applied {
   const fault = fieldsFault(event) ?? useFault(core, agent, event);
   if (fault !== undefined) return refused(fault);
   const info = ledger.agents.info[agent] as AgentInfo;
+  // Mesos runs only when something changed; in Mezzo a run more costs little and the comparison is not made.
+  const before = core.isMezzo ? '' : wordsOf(core, agent);
   if (event.attributes !== undefined && !isSameMap(event.attributes, info.attributes)) {
     ledger.filters.removeOfAgent(agent);
     core.constraints.forgetAgent(agent);
@@ -56,7 +58,8 @@ export function updateAgent(core: Core, event: Event<'updateAgent'>): Applied {
   enterFields(core, agent, event);
   enterUse(core, agent, event.used ?? []);
   finish(core, agent);
-  core.due(agent);
+  const isUsed = (event.used ?? []).length > 0;
+  if (core.isMezzo || isUsed || wordsOf(core, agent) !== before) core.due(agent);
   return { kind: 'ok', rescinds: core.isMezzo ? rescindRevocable(core, agent) : [] };
 }
 
@@ -132,6 +135,20 @@ export function stackFault(stack: readonly string[]): string | undefined {
       return `role ${role} is no sub-role of ${above}, so it cannot refine its reservation`;
   }
   return undefined;
+}
+
+/** All that an update may change about an agent, as text to compare. */
+function wordsOf(core: Core, agent: number): string {
+  const { agents, pools, space } = core.ledger;
+  const { notText, ...info } = agents.info[agent] as AgentInfo;
+  const words: unknown[] = [info, [...notText]];
+  for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
+    const at = pool * space.stride;
+    const total = space.write(pools.total.data, at);
+    words.push([pools.spec[pool], total, pools.totalPorts[pool]]);
+    pool = pools.next[pool] as number;
+  }
+  return JSON.stringify(words);
 }
 
 function infoOf(event: Fields, before?: AgentInfo): AgentInfo {
