@@ -24,7 +24,7 @@ const Scenario = z.strictObject({
   /** Where the expectations come from, when the comment at the top does not say it. */
   source: z.string().optional(),
   description: z.string().optional(),
-  options: Options.prefault({}),
+  options: Options.nullish().transform((options) => options ?? Options.parse({})),
   steps: z.array(z.record(z.string(), z.unknown())).min(1),
 });
 
@@ -161,6 +161,7 @@ function unwrapped(schema: z.core.$ZodType): z.core.$ZodType {
   if (schema instanceof z.ZodPipe) return unwrapped(schema.in);
   if (
     schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable ||
     schema instanceof z.ZodDefault ||
     schema instanceof z.ZodPrefault
   )
