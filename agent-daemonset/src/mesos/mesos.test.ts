@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { AgentViewTask } from '../../../operator/src/schema/http/agentView.ts';
+import { anyCodePoint } from '../../../test/support/anyCodePoint.ts';
 import { logFilesInOrder, streamOf } from './criLog.ts';
 import { directoryOf, placeOf } from './taskPath.ts';
 
@@ -36,7 +37,7 @@ describe('streams of a container log', () => {
   test('whatever was written comes back, stream by stream', () => {
     const Line = fc.record({
       stream: fc.constantFrom('stdout' as const, 'stderr' as const),
-      text: fc.string({ unit: 'binary' }).map((one) => one.replaceAll('\n', '')),
+      text: fc.string({ unit: anyCodePoint }).map((one) => one.replaceAll('\n', '')),
       full: fc.boolean(),
     });
     fc.assert(

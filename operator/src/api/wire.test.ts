@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { anyCodePoint } from '../../../test/support/anyCodePoint.ts';
 import { ApiHarness, until } from '../../../test/support/apiHarness.ts';
 import { launchOf, taskInfo } from '../../../test/support/frameworkHarness.ts';
 import { frameworkId } from '../model/ids.ts';
@@ -226,7 +227,7 @@ describe('any input', () => {
       { numRuns: 400 },
     );
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.json(), fc.string({ unit: 'binary' })), async (body) => {
+      fc.asyncProperty(fc.oneof(fc.json(), fc.string({ unit: anyCodePoint })), async (body) => {
         const response = await api.post(body, headers);
         await response.arrayBuffer();
         expect(response.status).toBe(400);

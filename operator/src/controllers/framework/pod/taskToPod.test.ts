@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { anyCodePoint } from '../../../../../test/support/anyCodePoint.ts';
 import { taskInfo } from '../../../../../test/support/frameworkHarness.ts';
 import {
   POD_CONTEXT as CONTEXT,
@@ -299,7 +300,7 @@ describe('names', () => {
   const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
   test('every id gives a DNS label', () => {
     fc.assert(
-      fc.property(fc.string({ minLength: 1, maxLength: 255, unit: 'binary' }), (id) => {
+      fc.property(fc.string({ minLength: 1, maxLength: 255, unit: anyCodePoint }), (id) => {
         expect(taskPodName(frameworkId('f'), taskId(id))).toMatch(DNS_LABEL);
         expect(frameworkObjectName(frameworkId(id))).toMatch(DNS_LABEL);
       }),
