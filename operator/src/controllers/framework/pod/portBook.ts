@@ -17,6 +17,7 @@ export interface PortBookOptions {
 
 interface Given {
   readonly framework: FrameworkId;
+  readonly offer: OfferId;
   readonly agent: AgentId;
   readonly ranges: readonly PortRange[];
 }
@@ -45,6 +46,7 @@ export interface OpenPorts {
 export class PortBook {
   readonly #options: PortBookOptions;
   readonly #given = new Map<OfferId, Given>();
+  readonly #givenOn = new Map<AgentId, readonly Given[]>();
   readonly #held = new Map<AgentId, Held[]>();
 
   constructor(options: PortBookOptions) {
@@ -55,7 +57,9 @@ export class PortBook {
   onto(wire: WireOffer, framework: FrameworkId, offer: { id: OfferId; agent: AgentId }): WireOffer {
     const ranges = this.#freeOn(offer.agent);
     if (ranges.length === 0) return wire;
-    this.#given.set(offer.id, { framework, agent: offer.agent, ranges });
+    const given: Given = { framework, offer: offer.id, agent: offer.agent, ranges };
+    this.#given.set(offer.id, given);
+    this.#givenOn.set(offer.agent, [...(this.#givenOn.get(offer.agent) ?? []), given]);
     const hasRoles = wire.resources.some((one) => one.role !== undefined);
     const { allocation_info } = wire;
     const resource = {
@@ -77,6 +81,7 @@ export class PortBook {
         for (const port of hostPortsOf(pod)) claimed.add(port);
       },
       keep: (agent) => {
+        // They have ended: the next look at the agent forgets them.
         for (const one of offers) this.#given.delete(one);
         if (claimed.size === 0) return;
         const untilMs = this.#options.clock.monotonicMs() + HOLD_MS;
@@ -89,11 +94,16 @@ export class PortBook {
     const { range, podsOn, isOutstanding, clock } = this.#options;
     if (range === undefined) return [];
     let free: readonly PortRange[] = [range];
-    for (const [offer, given] of this.#given) {
-      if (given.agent !== agent) continue;
-      if (isOutstanding(given.framework, offer)) free = minus(free, given.ranges);
-      else this.#given.delete(offer);
+    const open = (this.#givenOn.get(agent) ?? []).filter(
+      (one) => this.#given.has(one.offer) && isOutstanding(one.framework, one.offer),
+    );
+    for (const { offer } of this.#givenOn.get(agent) ?? []) this.#given.delete(offer);
+    for (const one of open) {
+      this.#given.set(one.offer, one);
+      free = minus(free, one.ranges);
     }
+    if (open.length === 0) this.#givenOn.delete(agent);
+    else this.#givenOn.set(agent, open);
     const nowMs = clock.monotonicMs();
     const held = (this.#held.get(agent) ?? []).filter((one) => one.untilMs > nowMs);
     if (held.length === 0) this.#held.delete(agent);
