@@ -67,6 +67,21 @@ describe('parseConfig', () => {
     });
   });
 
+  test('nothing of a Mesos agent is served unless a port is given', () => {
+    expect(parseConfig(['--node', 'n'], IN_POD)).toMatchObject({ value: { mesos: undefined } });
+    const args = ['--node', 'n', '--report-url', 'http://o:1', '--mesos-port', '5051'];
+    expect(parseConfig(args, IN_POD)).toMatchObject({
+      value: {
+        mesos: {
+          host: '127.0.0.1',
+          port: 5051,
+          podsDir: '/var/lib/kubelet/pods',
+          logsDir: '/var/log/pods',
+        },
+      },
+    });
+  });
+
   test.each([
     { args: [], says: '--node is missing; give the name of the Node (or set MEZZO_NODE_NAME)' },
     { args: ['--node', 'Node_1'], says: '--node is "Node_1"; it takes the name of a Node' },
@@ -80,6 +95,24 @@ describe('parseConfig', () => {
     { args: ['--node', 'n', '--log-level', 'loud'], says: 'one of debug, info, warn, error' },
     { args: ['--node', 'n', '--lend-guaranteed', 'yes'], says: 'one of true, false' },
     { args: ['--node', 'n', '--grow-percent', '0'], says: 'a whole number from 1 to 100' },
+    { args: ['--node', 'n', '--mesos-port', '5051'], says: '--mesos-port needs --report-url' },
+    {
+      args: [
+        '--node',
+        'n',
+        '--report-url',
+        'http://o',
+        '--mesos-port',
+        '5051',
+        '--mesos-host',
+        'o',
+      ],
+      says: '--mesos-host is "o"; it takes an IP address',
+    },
+    {
+      args: ['--node', 'n', '--report-url', 'http://o', '--mesos-port', '5051', '--pods-dir', 'x'],
+      says: '--pods-dir is "x"; it takes an absolute path',
+    },
     { args: ['--node', 'n', '--bogus', '1'], says: "Unknown option '--bogus'" },
     { args: ['--node', 'n', 'stray'], says: "Unexpected argument 'stray'" },
     { args: ['--node'], says: '--node' },
