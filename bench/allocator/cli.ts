@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
+import { stopwatch } from './cluster.ts';
 import { runDecline, runRelease } from './decline.ts';
 import { runMulti } from './multi.ts';
 import { runQuota } from './quota.ts';
 import type { BenchResult } from './result.ts';
 
 const USAGE = `usage: npm run bench:allocator -- --recipe decline|quota|multi|suppress|release
-  --agents N --frameworks M [--roles R] [--json]
+  --agents N --frameworks M [--roles R] [--json] [--clock wall|cpu]
 
   decline   every offer is declined for ever
   suppress  as decline, with 99 % of the frameworks suppressed
@@ -25,6 +26,7 @@ function main(): number {
       frameworks: { type: 'string', default: '100' },
       roles: { type: 'string' },
       json: { type: 'boolean', default: false },
+      clock: { type: 'string', default: 'wall' },
     },
   });
   const agents = Number(values.agents);
@@ -34,6 +36,7 @@ function main(): number {
     process.stderr.write(`sizes must be whole numbers above 0\n${USAGE}`);
     return 2;
   }
+  stopwatch.kind = values.clock === 'cpu' ? 'cpu' : 'wall';
   const recipe = values.recipe ?? '';
   // The operator runs for weeks: what is measured is compiled code, so a small run of the same recipe comes first.
   measure(recipe, WARM_UP.agents, WARM_UP.frameworks, WARM_UP.frameworks);

@@ -1,5 +1,13 @@
 import { agentId, frameworkId, rolePath } from '../../operator/src/model/ids.ts';
-import { amounts, BASE_OPTIONS, BenchCluster, fragments, quantile, timed } from './cluster.ts';
+import {
+  amounts,
+  BASE_OPTIONS,
+  BenchCluster,
+  fragments,
+  quantile,
+  stopwatch,
+  timed,
+} from './cluster.ts';
 import { type BenchResult, emptyResult, round, rssMb, spread } from './result.ts';
 
 /** Practically for ever, as in the recipe. */
@@ -65,7 +73,7 @@ export function runDecline(recipe: 'decline' | 'suppress', size: Size): BenchRes
 /** Adds agents in batches of what arrives within 10 ms, each with the run that makes their first offers. */
 function addAgents(cluster: BenchCluster, size: Size): number {
   const { used, all } = fragments();
-  const startedMs = performance.now();
+  const startedMs = stopwatch.now();
   const first: (typeof cluster.offers)[number][] = [];
   let batchMs = startedMs;
   for (let at = 0; at < size.agents; at++) {
@@ -83,12 +91,12 @@ function addAgents(cluster: BenchCluster, size: Size): number {
         },
       ],
     });
-    if (performance.now() - batchMs < BATCH_MS && at < size.agents - 1) continue;
+    if (stopwatch.now() - batchMs < BATCH_MS && at < size.agents - 1) continue;
     cluster.run();
     first.push(...cluster.offers);
-    batchMs = performance.now();
+    batchMs = stopwatch.now();
   }
-  const tookMs = performance.now() - startedMs;
+  const tookMs = stopwatch.now() - startedMs;
   if (first.length !== size.agents) throw new Error(`${first.length} first offers`);
   cluster.offers = first;
   return tookMs;
@@ -138,10 +146,10 @@ export function runRelease(size: Omit<Size, 'suppressed'>): BenchResult {
     const slot = (at * 7919) % held.length;
     const { framework, role, agent } = held[slot] as (typeof held)[number];
     cluster.nowMs += 10;
-    const startedMs = performance.now();
+    const startedMs = stopwatch.now();
     cluster.apply({ kind: 'recover', framework, role, agent });
     cluster.run();
-    times.push(performance.now() - startedMs);
+    times.push(stopwatch.now() - startedMs);
     const next = cluster.offers[0];
     if (cluster.offers.length !== 1 || next?.agent !== agent)
       throw new Error(`${cluster.offers.length} offers for one freed agent`);

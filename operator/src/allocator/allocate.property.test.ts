@@ -262,7 +262,7 @@ describe('allocate', () => {
         expect(plan.counts).toEqual(slow.counts);
         expect(plan.shares.map(withoutZeros)).toEqual(slow.shares.map(withoutZeros));
       }),
-      { numRuns: 600 },
+      { numRuns: 250 },
     );
   });
 

@@ -93,6 +93,7 @@ export function setUnavailability(core: Core, event: Event<'setUnavailability'>)
   const info = agents.info[agent] as AgentInfo;
   const before = info.unavailability;
   info.unavailability = event.unavailability;
+  agents.hasWindow[agent] = event.unavailability === undefined ? 0 : 1;
   for (const framework of frameworks.values()) framework.inverse.delete(agent);
   core.due(agent);
   const isSame =

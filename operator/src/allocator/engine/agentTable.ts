@@ -53,6 +53,8 @@ export class AgentTable {
   open = new Uint8Array(16);
   /** 1: a pool's free amount is below zero, so that reservations must be cut to what is physically there. */
   overdrawn = new Uint8Array(16);
+  /** 1: it has an unavailability. */
+  hasWindow = new Uint8Array(16);
   /** 1: to be looked at by the next run. */
   due = new Uint8Array(16);
   /** Unreserved free amounts as they are counted in the cluster's headroom. */
@@ -89,6 +91,7 @@ export class AgentTable {
       this.open = grownBytes(this.open, row + 1);
       this.overdrawn = grownBytes(this.overdrawn, row + 1);
       this.due = grownBytes(this.due, row + 1);
+      this.hasWindow = grownBytes(this.hasWindow, row + 1);
     }
     this.ids[row] = id;
     this.info[row] = info;
@@ -99,6 +102,7 @@ export class AgentTable {
     this.open[row] = 0;
     this.overdrawn[row] = 0;
     this.due[row] = 0;
+    this.hasWindow[row] = info.unavailability === undefined ? 0 : 1;
     this.counted.ensure(row);
     this.counted.clear(row);
     this.#byId.set(id, row);

@@ -101,10 +101,10 @@ export class Core {
   /** Forgets a client that neither holds anything nor belongs to a framework any more. */
   maybeForget(client: number): void {
     const { clients, roles, frameworks, filters } = this.ledger;
+    if ((clients.holdings[client] as number) > 0) return;
     const framework = clients.framework[client] as FrameworkRecord;
     const role = clients.role[client] as number;
     const path = roles.paths[role] as string;
-    if ((clients.holdings[client] as number) > 0) return;
     if (framework.known && framework.roles.includes(path)) return;
     if (framework.clients.get(path) !== client) return;
     filters.removeOfClient(client);

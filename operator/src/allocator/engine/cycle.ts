@@ -290,18 +290,22 @@ export class Cycle {
     const agent = this.#agent;
     const { pieces } = this.draft;
     const grant = this.book.grant(client, agent);
+    const hasHolds = (ledger.agents.holds[agent] as number) > 0;
     for (let at = 0; at < pieces.count; at++) {
       const ports = pieces.ports[at] ?? NO_PORTS;
       if (!hasAny(pieces.amounts.data, at * stride, stride) && ports.length === 0) continue;
       const pool = pieces.pool[at] as number;
       const holding = ledger.holdingOf(agent, client, pool);
-      const fromHold = this.#fromHold.data;
       const held = holding * stride;
-      for (let k = 0; k < stride; k++) fromHold[k] = holdings.held.data[held + k] as number;
+      const fromHold = this.#fromHold.data;
+      if (hasHolds)
+        for (let k = 0; k < stride; k++) fromHold[k] = holdings.held.data[held + k] as number;
       if (!hasAny(holdings.offered.data, held, stride)) holdings.offeredAtMs[holding] = this.#nowMs;
       ledger.offer(holding, pieces.amounts.data, at * stride, ports);
       for (let k = 0; k < stride; k++)
-        fromHold[k] = (fromHold[k] as number) - (holdings.held.data[held + k] as number);
+        fromHold[k] = hasHolds
+          ? (fromHold[k] as number) - (holdings.held.data[held + k] as number)
+          : 0;
       if (pools.isShared(pool)) pools.offeredInRun[pool] = ledger.run;
       this.book.addPiece(grant, pieces, at, fromHold);
     }

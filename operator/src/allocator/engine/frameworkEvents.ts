@@ -108,6 +108,7 @@ export function answerInverseOffer(core: Core, event: Event<'answerInverseOffer'
 /** Asks every active framework that has something on an agent which will be unavailable to leave it. */
 export function inverseOffersOn(core: Core, agent: number): readonly InverseOffer[] {
   const { agents, holdings, clients } = core.ledger;
+  if (agents.hasWindow[agent] === 0) return [];
   const unavailability = agents.info[agent]?.unavailability;
   if (unavailability === undefined) return [];
   const asked: InverseOffer[] = [];

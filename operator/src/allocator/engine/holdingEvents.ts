@@ -55,13 +55,12 @@ export function use(core: Core, event: Event<'use'>): Applied {
   const { ledger, pieces } = core;
   for (let at = 0; at < pieces.count; at++) {
     const holding = ledger.findHolding(found.agent, found.client, pieces.pool[at] as number);
-    if (holding !== NONE)
-      ledger.use(
-        holding,
-        pieces.amounts.data,
-        at * ledger.space.stride,
-        pieces.ports[at] ?? NO_PORTS,
-      );
+    if (holding === NONE) continue;
+    const wasHeld = isHeld(core, holding);
+    const ports = pieces.ports[at] ?? NO_PORTS;
+    ledger.use(holding, pieces.amounts.data, at * ledger.space.stride, ports);
+    if (wasHeld && !isHeld(core, holding))
+      ledger.agents.holds[found.agent] = (ledger.agents.holds[found.agent] as number) - 1;
   }
   return DONE;
 }

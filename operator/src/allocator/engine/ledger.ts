@@ -107,28 +107,59 @@ export class Ledger {
 
   /** Free becomes offered, out of the client's hold first; `count` allocations are added to the client. */
   offer(holding: number, amounts: Float64Array, base: number, ports: PortRanges): void {
-    const { holdings, pools, space } = this;
+    const { holdings, space } = this;
     const pool = holdings.pool[holding] as number;
     const client = holdings.client[holding] as number;
     const charged = this.#scratch.data;
     const { stride } = space;
-    for (let k = 0; k < stride; k++) {
+    const offered = holdings.offered.data;
+    for (let k = 0, at = holding * stride; k < stride; k++, at++) {
       const amount = amounts[base + k] as number;
-      const at = holding * stride + k;
-      const fromHold = Math.min(holdings.held.data[at] as number, amount);
-      if (fromHold > 0) {
-        holdings.held.data[at] = (holdings.held.data[at] as number) - fromHold;
-        holdings.fromHold.data[at] = (holdings.fromHold.data[at] as number) + fromHold;
-        pools.held.data[pool * stride + k] =
-          (pools.held.data[pool * stride + k] as number) - fromHold;
-      }
-      holdings.offered.data[at] = (holdings.offered.data[at] as number) + amount;
-      charged[k] = amount - fromHold;
+      offered[at] = (offered[at] as number) + amount;
+      charged[k] = amount;
     }
+    if (this.#hasHolds(pool)) this.#takeFromHold(holding, charged);
     if (ports.length > 0)
       holdings.offeredPorts[holding] = union(holdings.offeredPorts[holding] ?? NO_PORTS, ports);
     this.#draw(pool, amounts, base, ports, 1);
     this.#charge(client, pool, charged, 0, 1);
+  }
+
+  #hasHolds(pool: number): boolean {
+    return (this.agents.holds[this.pools.agent[pool] as number] as number) > 0;
+  }
+
+  /** What is offered comes out of the client's hold first; `charged` is lessened by it. */
+  #takeFromHold(holding: number, charged: Float64Array): void {
+    const { holdings, pools, space } = this;
+    const pool = holdings.pool[holding] as number;
+    for (let k = 0; k < space.stride; k++) {
+      const at = holding * space.stride + k;
+      const part = Math.min(holdings.held.data[at] as number, charged[k] as number);
+      if (part <= 0) continue;
+      holdings.held.data[at] = (holdings.held.data[at] as number) - part;
+      holdings.fromHold.data[at] = (holdings.fromHold.data[at] as number) + part;
+      const inPool = pool * space.stride + k;
+      pools.held.data[inPool] = (pools.held.data[inPool] as number) - part;
+      charged[k] = (charged[k] as number) - part;
+    }
+  }
+
+  /** Of an offer that shrank, what came out of a hold and is no longer offered is held again, not credited. */
+  #giveBackToHold(holding: number, credited: Float64Array): void {
+    const { holdings, pools, space } = this;
+    const pool = holdings.pool[holding] as number;
+    for (let k = 0; k < space.stride; k++) {
+      const at = holding * space.stride + k;
+      const left = holdings.offered.data[at] as number;
+      const part = Math.max(0, (holdings.fromHold.data[at] as number) - left);
+      if (part <= 0) continue;
+      holdings.fromHold.data[at] = (holdings.fromHold.data[at] as number) - part;
+      holdings.held.data[at] = (holdings.held.data[at] as number) + part;
+      const inPool = pool * space.stride + k;
+      pools.held.data[inPool] = (pools.held.data[inPool] as number) + part;
+      credited[k] = (credited[k] as number) - part;
+    }
   }
 
   /** Free becomes used: something that runs without having been offered. */
@@ -163,24 +194,17 @@ export class Ledger {
 
   /** Offered becomes free; what came out of a hold is held again. */
   withdraw(holding: number, amounts: Float64Array, base: number, ports: PortRanges): void {
-    const { holdings, pools } = this;
+    const { holdings } = this;
     const { stride } = this.space;
     const pool = holdings.pool[holding] as number;
     const credited = this.#scratch.data;
-    for (let k = 0; k < stride; k++) {
-      const at = holding * stride + k;
+    const offered = holdings.offered.data;
+    for (let k = 0, at = holding * stride; k < stride; k++, at++) {
       const amount = amounts[base + k] as number;
-      const left = (holdings.offered.data[at] as number) - amount;
-      const backToHold = Math.max(0, (holdings.fromHold.data[at] as number) - left);
-      holdings.offered.data[at] = left;
-      if (backToHold > 0) {
-        holdings.fromHold.data[at] = (holdings.fromHold.data[at] as number) - backToHold;
-        holdings.held.data[at] = (holdings.held.data[at] as number) + backToHold;
-        pools.held.data[pool * stride + k] =
-          (pools.held.data[pool * stride + k] as number) + backToHold;
-      }
-      credited[k] = amount - backToHold;
+      offered[at] = (offered[at] as number) - amount;
+      credited[k] = amount;
     }
+    if (this.#hasHolds(pool)) this.#giveBackToHold(holding, credited);
     if (ports.length > 0)
       holdings.offeredPorts[holding] = without(holdings.offeredPorts[holding] ?? NO_PORTS, ports);
     this.#draw(pool, amounts, base, ports, -1);
@@ -236,13 +260,11 @@ export class Ledger {
   dropIfEmpty(agent: number, holding: number): void {
     const { holdings } = this;
     const { stride } = this.space;
-    for (let at = holding * stride; at < (holding + 1) * stride; at++)
-      if (
-        holdings.offered.data[at] !== 0 ||
-        holdings.used.data[at] !== 0 ||
-        holdings.held.data[at] !== 0
-      )
-        return;
+    const hasHolds = (this.agents.holds[agent] as number) > 0;
+    for (let at = holding * stride; at < (holding + 1) * stride; at++) {
+      if (holdings.offered.data[at] !== 0 || holdings.used.data[at] !== 0) return;
+      if (hasHolds && holdings.held.data[at] !== 0) return;
+    }
     if ((holdings.offeredPorts[holding] ?? NO_PORTS).length > 0) return;
     if ((holdings.usedPorts[holding] ?? NO_PORTS).length > 0) return;
     let before = NONE;

@@ -1,5 +1,5 @@
 import type { AgentId, FrameworkId, RolePath } from '../../model/ids.ts';
-import { NO_RESOURCES } from '../../model/resources.ts';
+import { add, NO_RESOURCES, type Resources } from '../../model/resources.ts';
 import { PoolKind } from './agentTable.ts';
 import { grownInts, type VectorColumn } from './columns.ts';
 import type { Ledger } from './ledger.ts';
@@ -96,7 +96,7 @@ export class PlanBook {
       framework: clients.framework[client]?.id as FrameworkId,
       role: roles.paths[clients.role[client] as number] as RolePath,
       agent: agents.ids[agent] as AgentId,
-      resources: {},
+      resources: NO_RESOURCES,
       ports: NO_PORTS,
       reserved: NO_RESERVED,
       revocable: NO_RESOURCES,
@@ -107,7 +107,7 @@ export class PlanBook {
       const pool = this.#pool[row] as number;
       switch (pools.kind[pool]) {
         case PoolKind.unreserved:
-          this.#addTo(offer.resources, this.#amounts, row);
+          offer.resources = this.#sumWith(offer.resources, row);
           offer.ports = union(offer.ports, this.#ports[row] ?? NO_PORTS);
           break;
         case PoolKind.revocable:
@@ -128,8 +128,16 @@ export class PlanBook {
       if ((agents.holds[agent] as number) > 0) this.#addTo(offer.fromHold, this.#fromHold, row);
       row = this.#nextPiece[row] as number;
     }
+    if (agents.hasWindow[agent] === 0) return offer;
     const unavailability = agents.info[agent]?.unavailability;
     return unavailability === undefined ? offer : { ...offer, unavailability };
+  }
+
+  /** Two stages may have granted parts of one pool. */
+  #sumWith(before: Resources, row: number): Resources {
+    const { space } = this.#ledger;
+    const own = space.write(this.#amounts.data, row * space.stride);
+    return before === NO_RESOURCES ? own : add(before, own);
   }
 
   #addTo(sum: { [name: string]: number }, from: VectorColumn, row: number): void {

@@ -90,7 +90,9 @@ export class Run implements RunInProgress {
 
   #finish(): void {
     this.#phase = 'done';
-    for (const agent of this.#candidates) this.#inverse.push(...inverseOffersOn(this.#core, agent));
+    const { hasWindow } = this.#core.ledger.agents;
+    for (const agent of this.#candidates)
+      if (hasWindow[agent] === 1) this.#inverse.push(...inverseOffersOn(this.#core, agent));
   }
 
   #inSeededOrder(): Int32Array {

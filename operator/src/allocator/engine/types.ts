@@ -46,9 +46,6 @@ export interface AgentUse extends Parts {
   readonly role: RolePath;
 }
 
-/** Mesos agent capabilities that the allocator looks at. An agent has all of them unless it lists others. */
-export type AgentCapability = 'MULTI_ROLE' | 'HIERARCHICAL_ROLE' | 'RESERVATION_REFINEMENT';
-
 export type FrameworkCapability =
   | 'REVOCABLE_RESOURCES'
   | 'GPU_RESOURCES'
@@ -68,6 +65,7 @@ interface AgentFields {
   readonly attributes?: Readonly<Record<string, string>>;
   /** Names of attributes that are scalars, ranges or sets: they pass every equality and pattern. */
   readonly notText?: readonly string[];
+  /** Of Mesos's, MULTI_ROLE and HIERARCHICAL_ROLE are looked at; an agent has all unless it lists others. */
   readonly capabilities?: readonly string[];
   readonly region?: string;
   readonly zone?: string;
@@ -81,6 +79,7 @@ interface AgentFields {
 interface FrameworkFields {
   readonly roles?: readonly RolePath[];
   readonly suppressed?: readonly RolePath[];
+  /** Mesos's names; without a list: MULTI_ROLE and RESERVATION_REFINEMENT. */
   readonly capabilities?: readonly string[];
   /** For all roles; an empty list accepts any offer that is not empty. */
   readonly minAllocatable?: readonly Resources[];
