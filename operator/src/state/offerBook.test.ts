@@ -25,7 +25,9 @@ function offer(framework = F1, agent = 'A1', role = 'r'): OfferToIssue {
 }
 
 function issued(...offers: readonly OfferToIssue[]): OfferBook {
-  return stepOfferBook(emptyOfferBook(7), { kind: 'issue', offers, nowMs: 100 }).book;
+  const book = emptyOfferBook(7);
+  stepOfferBook(book, { kind: 'issue', offers, nowMs: 100 });
+  return book;
 }
 const id = (sequence: number): OfferId => offerId(`7-${sequence}`);
 
@@ -35,9 +37,10 @@ describe('offer book', () => {
   });
 
   test('an accepted offer is gone; accepting it again is refused', () => {
-    const first = stepOfferBook(issued(offer()), { kind: 'accept', framework: F1, ids: [id(1)] });
+    const book = issued(offer());
+    const first = stepOfferBook(book, { kind: 'accept', framework: F1, ids: [id(1)] });
     expect(first.ended).toMatchObject([{ offer: { id: '7-1' }, end: 'accepted' }]);
-    const again = stepOfferBook(first.book, { kind: 'accept', framework: F1, ids: [id(1)] });
+    const again = stepOfferBook(book, { kind: 'accept', framework: F1, ids: [id(1)] });
     expect(again).toMatchObject({ ended: [], refused: [{ id: '7-1', why: 'OfferUnknown' }] });
   });
 
@@ -50,7 +53,7 @@ describe('offer book', () => {
   ])('an accept with an offer $name ends nothing', ({ ids, why }) => {
     const book = issued(offer(), offer(F1, 'A2'), offer(F2), offer(F1, 'A1', 'r2'));
     const step = stepOfferBook(book, { kind: 'accept', framework: F1, ids });
-    expect(step.book.offers.size).toBe(4);
+    expect(book.offers.size).toBe(4);
     expect(step).toMatchObject({ ended: [], refused: [{ id: ids[1], why }] });
   });
 
@@ -71,8 +74,11 @@ describe('offer book', () => {
   });
 
   test('removing a framework or an agent ends its offers alone', () => {
-    const book = issued(offer(), offer(F2), offer(F1, 'A2'));
-    const left = (event: OfferEvent) => [...stepOfferBook(book, event).book.offers.keys()];
+    const left = (event: OfferEvent): OfferId[] => {
+      const book = issued(offer(), offer(F2), offer(F1, 'A2'));
+      stepOfferBook(book, event);
+      return [...book.offers.keys()];
+    };
     expect(left({ kind: 'removeFramework', framework: F1 })).toEqual(['7-2']);
     expect(left({ kind: 'removeAgent', agent: agentId('A1') })).toEqual(['7-3']);
   });
@@ -99,17 +105,22 @@ describe('offer book', () => {
   test('every offer issued is outstanding or ended exactly once, whatever happens', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 20 }), (history) => {
-        let book = emptyOfferBook(7);
+        const book = emptyOfferBook(7);
         const begun: string[] = [];
         const ended: string[] = [];
         for (const event of history) {
           const step = stepOfferBook(book, event);
-          book = step.book;
           begun.push(...step.issued.map((one) => one.id));
           ended.push(...step.ended.map((one) => one.offer.id));
         }
         expect(new Set(begun).size).toBe(begun.length);
         expect([...ended, ...book.offers.keys()].toSorted()).toEqual(begun.toSorted());
+        // The index by framework holds the same offers, and nothing that is empty.
+        const indexed = [...book.byFramework].flatMap(([framework, own]) => {
+          expect(own.size).toBeGreaterThan(0);
+          return [...own.values()].filter((one) => one.framework === framework);
+        });
+        expect(new Set(indexed)).toEqual(new Set(book.offers.values()));
       }),
       { numRuns: 1000 },
     );

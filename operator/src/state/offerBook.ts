@@ -40,12 +40,17 @@ export interface Unavailability {
   readonly durationMs: number;
 }
 
-/** Every offer of one leader that has not ended, and the number of the next. */
+/**
+ * Every offer of one leader that has not ended, and the number of the next. Changed by `stepOfferBook` alone, in place:
+ * frameworks answer one by one, and a copy for each answer would cost as much as all offers that stand.
+ */
 export interface OfferBook {
   /** Leader's epoch; offers of another epoch are unknown here, so an accept meant for a former leader is refused. */
   readonly epoch: number;
-  readonly nextSequence: number;
-  readonly offers: ReadonlyMap<OfferId, OutstandingOffer>;
+  nextSequence: number;
+  readonly offers: Map<OfferId, OutstandingOffer>;
+  /** The same offers, by framework; a framework without any is absent. */
+  readonly byFramework: Map<FrameworkId, Map<OfferId, OutstandingOffer>>;
 }
 
 export type OfferEvent =
@@ -75,8 +80,8 @@ export interface RefusedOffer {
   readonly why: 'OfferUnknown' | 'OtherFramework' | 'OtherAgent' | 'OtherRole' | 'Repeated';
 }
 
+/** What a step changed. */
 export interface OfferStep {
-  readonly book: OfferBook;
   readonly issued: readonly OutstandingOffer[];
   /** Each offer appears here once in its life. */
   readonly ended: readonly { readonly offer: OutstandingOffer; readonly end: OfferEnd }[];
@@ -84,11 +89,11 @@ export interface OfferStep {
 }
 
 export function emptyOfferBook(epoch: number): OfferBook {
-  return { epoch, nextSequence: 1, offers: new Map() };
+  return { epoch, nextSequence: 1, offers: new Map(), byFramework: new Map() };
 }
 
 /**
- * The next book, with what began and what ended.
+ * Enters an event in the book; tells what began and what ended.
  *
  * Guarantees: ids are `<epoch>-<n>` and never used twice; an offer ends exactly once; an accept is all or nothing, and
  * its offers are of one agent and one role.
@@ -100,7 +105,7 @@ export function stepOfferBook(book: OfferBook, event: OfferEvent): OfferStep {
       return issue(book, event);
     case 'accept': {
       const refused = refusedOffers(book, event.framework, event.ids);
-      if (refused.length > 0) return { book, issued: [], ended: [], refused };
+      if (refused.length > 0) return { issued: [], ended: [], refused };
       return endAll(book, event.ids, 'accepted', []);
     }
     case 'decline': {
@@ -119,25 +124,31 @@ export function stepOfferBook(book: OfferBook, event: OfferEvent): OfferStep {
     case 'expire':
       return endWhere(book, 'expired', (one) => event.nowMs - one.issuedAtMs >= event.timeoutMs);
     case 'removeFramework':
-      return endWhere(book, 'frameworkRemoved', (one) => one.framework === event.framework);
+      return endAll(
+        book,
+        [...(book.byFramework.get(event.framework)?.keys() ?? [])],
+        'frameworkRemoved',
+        [],
+      );
     case 'removeAgent':
       return endWhere(book, 'agentRemoved', (one) => one.agent === event.agent);
   }
 }
 
 function issue(book: OfferBook, event: Extract<OfferEvent, { kind: 'issue' }>): OfferStep {
-  const offers = new Map(book.offers);
-  let nextSequence = book.nextSequence;
   const issued = event.offers.map((offer): OutstandingOffer => {
-    const id = offerId(`${book.epoch}-${nextSequence}`);
-    nextSequence++;
+    const id = offerId(`${book.epoch}-${book.nextSequence}`);
+    book.nextSequence += 1;
     return { ...offer, id, issuedAtMs: event.nowMs };
   });
   for (const offer of issued) {
-    invariant(!offers.has(offer.id), `offer id ${offer.id} is new`);
-    offers.set(offer.id, offer);
+    invariant(!book.offers.has(offer.id), `offer id ${offer.id} is new`);
+    book.offers.set(offer.id, offer);
+    const own = book.byFramework.get(offer.framework);
+    if (own === undefined) book.byFramework.set(offer.framework, new Map([[offer.id, offer]]));
+    else own.set(offer.id, offer);
   }
-  return { book: { ...book, nextSequence, offers }, issued, ended: [], refused: [] };
+  return { issued, ended: [], refused: [] };
 }
 
 function ownershipRefusals(
@@ -161,9 +172,11 @@ export function refusedOffers(
   const refused = ownershipRefusals(book, framework, ids);
   if (refused.length > 0) return refused;
   const first = ids[0] === undefined ? undefined : book.offers.get(ids[0]);
-  return ids.flatMap((id, index): RefusedOffer[] => {
+  const seen = new Set<OfferId>();
+  return ids.flatMap((id): RefusedOffer[] => {
     const offer = book.offers.get(id);
-    if (ids.indexOf(id) !== index) return [{ id, why: 'Repeated' }];
+    if (seen.has(id)) return [{ id, why: 'Repeated' }];
+    seen.add(id);
     if (offer?.agent !== first?.agent) return [{ id, why: 'OtherAgent' }];
     if (offer?.role !== first?.role) return [{ id, why: 'OtherRole' }];
     return [];
@@ -185,14 +198,16 @@ function endAll(
   end: OfferEnd,
   refused: readonly RefusedOffer[],
 ): OfferStep {
-  const offers = new Map(book.offers);
   const ended = ids.map((id) => {
-    const offer = offers.get(id);
+    const offer = book.offers.get(id);
     invariant(offer !== undefined, `offer ${id} is outstanding when it ends`);
-    offers.delete(id);
+    book.offers.delete(id);
+    const own = book.byFramework.get(offer.framework);
+    own?.delete(id);
+    if (own?.size === 0) book.byFramework.delete(offer.framework);
     return { offer, end };
   });
-  return { book: { ...book, offers }, issued: [], ended, refused };
+  return { issued: [], ended, refused };
 }
 
 /** What a framework is told about an id that could not be used. */

@@ -207,7 +207,7 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   outstanding(framework: FrameworkId): readonly Offer[] {
-    return this.offers().filter((offer) => offer.framework === framework);
+    return [...(this.#book?.byFramework.get(framework)?.values() ?? [])];
   }
 
   reservations(): ReadonlyMap<string, ReservationObject> {
@@ -338,7 +338,6 @@ class AllocationLoop implements SchedulingLoop {
 
   #step(event: OfferEvent): OfferStep {
     const step = stepOfferBook(this.#bookNow(), event);
-    this.#book = step.book;
     for (const { offer, end } of step.ended)
       this.#options.metrics.offerAge(end, this.#nowMs() - offer.issuedAtMs);
     return step;
