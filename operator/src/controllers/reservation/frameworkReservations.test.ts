@@ -198,6 +198,24 @@ describe('a reservation a framework gives back', () => {
     expect(f.results.at(-1)).toEqual(['op-9', 'finished']);
     expect(offered()).toEqual({ cpus: 4000, reserved: 0 });
   });
+  test('is offered as given back from that moment on, and as it was when that fails', async () => {
+    faults = [new KubeApiError('unavailable', 'down'), new KubeApiError('forbidden', 'no')];
+    perform([back(3000)]);
+    await clock.advance(20);
+    expect(objects()).toHaveLength(1);
+    expect(offered()).toEqual({ cpus: 4000, reserved: 0 });
+    await clock.advance(5_000);
+    expect(f.results.at(-1)).toEqual(['op-9', 'failed']);
+    expect(offered()).toEqual({ cpus: 4000, reserved: 3000 });
+  });
+  test('in part counts from that moment on', async () => {
+    faults = [new KubeApiError('unavailable', 'down')];
+    perform([back(1000)]);
+    await clock.advance(20);
+    expect(offered()).toEqual({ cpus: 4000, reserved: 2000 });
+    await clock.advance(5_000);
+    expect(offered()).toEqual({ cpus: 4000, reserved: 2000 });
+  });
   test('in part is made smaller, once, though a reply was lost and a status came between', async () => {
     faults = [new KubeApiError('unknownOutcome', 'lost')];
     perform([back(1000)]);

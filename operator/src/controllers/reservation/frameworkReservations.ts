@@ -1,10 +1,10 @@
 import type { Resources } from '../../model/resources.ts';
-import { isEmpty } from '../../model/resources.ts';
+import { equal, isEmpty } from '../../model/resources.ts';
 import { type Clock, sleep } from '../../ports/clock.ts';
 import { isKubeError, type KubeApi, type KubeErrorCode } from '../../ports/kubeApi.ts';
 import type { Logger } from '../../ports/logger.ts';
 import { RESERVATIONS, type ReservationObject } from '../../schema/mezzoKinds.ts';
-import { formatResources } from '../../schema/quantity.ts';
+import { formatResources, parseResources } from '../../schema/quantity.ts';
 import type { World } from '../world.ts';
 import { isUnchanged, type OperationPlan, type ReservationChange } from './planOperation.ts';
 
@@ -47,6 +47,8 @@ export function createFrameworkReservations(
 class Writer implements FrameworkReservations {
   readonly #options: FrameworkReservationsOptions;
   readonly #making = new Map<string, { readonly object: ReservationObject; written: boolean }>();
+  /** What is left of reservations that are being undone; counts at once, or they would be offered as they were. */
+  readonly #changing = new Map<string, Changing>();
   #last: Promise<void> = Promise.resolve();
   #known:
     | {
@@ -61,7 +63,7 @@ class Writer implements FrameworkReservations {
 
   current(): ReadonlyMap<string, ReservationObject> {
     const list = this.#options.world.reservations.list();
-    const isQuiet = this.#making.size === 0;
+    const isQuiet = this.#making.size === 0 && this.#changing.size === 0;
     if (isQuiet && this.#known?.of === list) return this.#known.all;
     const all = this.#gather(list);
     this.#known = isQuiet ? { of: list, all } : undefined;
@@ -77,6 +79,12 @@ class Writer implements FrameworkReservations {
         this.#making.delete(name);
       else all.set(name, seen === undefined ? object : { ...seen, status: object.status });
     }
+    for (const [name, changing] of this.#changing) {
+      const one = all.get(name);
+      if (one === undefined || isOver(one, changing)) this.#changing.delete(name);
+      else if (isEmpty(changing.left)) all.delete(name);
+      else all.set(name, withResources(one, changing.left));
+    }
     return all;
   }
 
@@ -86,6 +94,8 @@ class Writer implements FrameworkReservations {
   ): void {
     for (const object of plan.creates)
       this.#making.set(object.metadata.name, { object: asBound(object), written: false });
+    for (const { object, left } of plan.changes)
+      this.#changing.set(object.metadata.name, { left, seen: false });
     this.#last = this.#after(this.#last, plan, done);
   }
 
@@ -107,6 +117,7 @@ class Writer implements FrameworkReservations {
       return { kind: 'finished' };
     } catch (error) {
       for (const object of plan.creates) this.#making.delete(object.metadata.name);
+      for (const { object } of plan.changes) this.#changing.delete(object.metadata.name);
       const message = error instanceof Error ? error.message : String(error);
       this.#options.log.warn('reservation of a framework could not be written', { error });
       return { kind: 'failed', message };
@@ -184,6 +195,31 @@ class Writer implements FrameworkReservations {
       }
     }
   }
+}
+
+/** A reservation on its way to `left`; `seen` once the cache shows that it got there. */
+interface Changing {
+  readonly left: Resources;
+  seen: boolean;
+}
+
+/** True when its status, by which it is counted, has followed, or somebody has changed it since. */
+function isOver(now: ReservationObject, changing: Changing): boolean {
+  const { left } = changing;
+  if (isEmpty(left)) return false;
+  if (!isUnchanged(now, left)) return changing.seen;
+  changing.seen = true;
+  return equal(parseResources(now.status?.resources ?? {}), left);
+}
+
+/** As it will look once that is all that is left of it. */
+function withResources(object: ReservationObject, left: Resources): ReservationObject {
+  const resources = formatResources(left);
+  return {
+    ...object,
+    spec: { ...object.spec, resources },
+    ...(object.status === undefined ? {} : { status: { ...object.status, resources } }),
+  };
 }
 
 /** As it will look once the controller has bound it. */
