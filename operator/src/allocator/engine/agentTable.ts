@@ -40,6 +40,9 @@ export interface AgentInfo {
   unavailability: Unavailability | undefined;
 }
 
+/** More new agents than this are sorted in together. */
+const MAX_INSERTIONS = 200;
+
 /** Agents by row. */
 export class AgentTable {
   readonly ids: string[] = [];
@@ -61,8 +64,10 @@ export class AgentTable {
   readonly counted: VectorColumn;
   readonly #rows = new RowNumbers();
   readonly #byId = new Map<string, number>();
-  #order = new Int32Array(0);
-  #isOrdered = true;
+  /** Rows in order of id, as far as they are in it; `#unplaced` are not yet. */
+  #order = new Int32Array(16);
+  #orderedCount = 0;
+  #unplaced: number[] = [];
 
   constructor(space: VectorSpace) {
     this.counted = space.column();
@@ -106,26 +111,59 @@ export class AgentTable {
     this.counted.ensure(row);
     this.counted.clear(row);
     this.#byId.set(id, row);
-    this.#isOrdered = false;
+    this.#unplaced.push(row);
     return row;
   }
 
   remove(row: number): void {
+    this.inOrder();
+    const place = this.#placeOf(this.ids[row] as string);
+    this.#order.copyWithin(place, place + 1, this.#orderedCount);
+    this.#orderedCount--;
     this.#byId.delete(this.ids[row] as string);
     this.#rows.release(row);
     this.open[row] = 0;
     this.due[row] = 0;
-    this.#isOrdered = false;
   }
 
   /** Rows in order of agent id; valid until an agent is added or removed. */
   inOrder(): Int32Array {
-    if (!this.#isOrdered) {
-      const byId = [...this.#byId].sort((left, right) => comparePaths(left[0], right[0]));
-      this.#order = Int32Array.from(byId, (entry) => entry[1]);
-      this.#isOrdered = true;
+    const added = this.#unplaced;
+    if (added.length > 0) {
+      this.#unplaced = [];
+      if (this.#orderedCount + added.length > this.#order.length)
+        this.#order = grownInts(this.#order, this.#orderedCount + added.length);
+      if (added.length > MAX_INSERTIONS) this.#sortWith(added);
+      else for (const row of added) this.#insert(row);
     }
-    return this.#order;
+    return this.#order.subarray(0, this.#orderedCount);
+  }
+
+  /** One agent more must not cost a sort of all. */
+  #insert(row: number): void {
+    const place = this.#placeOf(this.ids[row] as string);
+    this.#order.copyWithin(place + 1, place, this.#orderedCount);
+    this.#order[place] = row;
+    this.#orderedCount++;
+  }
+
+  #sortWith(added: readonly number[]): void {
+    for (const row of added) this.#order[this.#orderedCount++] = row;
+    this.#order
+      .subarray(0, this.#orderedCount)
+      .sort((left, right) => comparePaths(this.ids[left] as string, this.ids[right] as string));
+  }
+
+  /** The first place whose id is not before this one. */
+  #placeOf(id: string): number {
+    let low = 0;
+    let high = this.#orderedCount;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (comparePaths(this.ids[this.#order[middle] as number] as string, id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   rows(): Iterable<number> {
