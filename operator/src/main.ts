@@ -9,7 +9,7 @@ import { createTokenReview } from './api/auth/tokenReview.ts';
 import type { Leadership, ProbeResult } from './api/context.ts';
 import { MASTER_CAPABILITIES, type MasterFacts } from './api/operatorApi/masterFacts.ts';
 import { startServer } from './api/server.ts';
-import type { FetcherConfig } from './controllers/framework/pod/podContext.ts';
+import type { FetcherConfig } from './controllers/framework/pod/podConfig.ts';
 import type { FrameworkAuthorizer } from './controllers/framework/types.ts';
 import { type Flags, parseFlags } from './flags.ts';
 import type { Clock } from './ports/clock.ts';

@@ -31,7 +31,8 @@ import {
 import { decideOperations, invalidGroup, type OperationStep, tasksOf } from './decideOperations.ts';
 import type { OperationStatuses } from './operationStatuses.ts';
 import { taskGroupToPod } from './pod/groupToPod.ts';
-import type { FetcherConfig, PodContext } from './pod/podContext.ts';
+import type { FetcherConfig } from './pod/podConfig.ts';
+import type { PodContext } from './pod/podContext.ts';
 import type { OpenPorts, PortBook } from './pod/portBook.ts';
 import type { Privileges } from './pod/privileges.ts';
 import { type TranslatedTask, taskToPod } from './pod/taskToPod.ts';

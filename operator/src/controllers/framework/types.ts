@@ -9,7 +9,7 @@ import type { MesosCapability } from '../../schema/mesos/framework.ts';
 import type { Scheduling } from '../scheduling/types.ts';
 import type { World } from '../world.ts';
 import type { OfferRules } from './offerRules.ts';
-import type { FetcherConfig, PortRange } from './pod/podContext.ts';
+import type { FetcherConfig, PortRange } from './pod/podConfig.ts';
 import type { Privilege } from './pod/privileges.ts';
 
 /** Who speaks, as Kubernetes knows them. */

@@ -2,23 +2,8 @@ import type { RolePath } from '../../../model/ids.ts';
 import type { Result } from '../../../model/result.ts';
 import type { FrameworkObject } from '../../../schema/mezzoKinds.ts';
 import type { FrameworkPlace } from '../types.ts';
+import type { FetcherConfig, PortRange } from './podConfig.ts';
 import type { Privileges } from './privileges.ts';
-
-/** An inclusive range of ports. */
-export interface PortRange {
-  readonly begin: number;
-  readonly end: number;
-}
-
-/** How files are fetched into sandboxes. */
-export interface FetcherConfig {
-  /** Image that holds the fetcher, `/app/fetcher.mjs`. */
-  readonly image: string;
-  /** Most bytes all URIs of one task may bring, unpacked ones counted as unpacked. */
-  readonly maxBytes: number;
-  /** Hosts files may come from; undefined: any. */
-  readonly allowedHosts?: readonly string[];
-}
 
 /** What a task's Pod takes from its framework, its offers and the operator's configuration. */
 export interface PodContext {

@@ -3,7 +3,7 @@ import type { Clock } from '../../../ports/clock.ts';
 import type { Container, Pod } from '../../../schema/kubeObjects.ts';
 import type { WireOffer } from '../../../schema/mesos/event.ts';
 import { hasPodEnded } from './containerFacts.ts';
-import type { PortRange } from './podContext.ts';
+import type { PortRange } from './podConfig.ts';
 import { PORTS } from './ports.ts';
 
 export interface PortBookOptions {

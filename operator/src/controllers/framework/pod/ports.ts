@@ -3,7 +3,8 @@ import type { Container } from '../../../schema/kubeObjects.ts';
 import type { PortMapping } from '../../../schema/mesos/container.ts';
 import type { MesosResource } from '../../../schema/mesos/resource.ts';
 import type { TaskInfo } from '../../../schema/mesos/task.ts';
-import type { PodContext, PortRange, Translated } from './podContext.ts';
+import type { PortRange } from './podConfig.ts';
+import type { PodContext, Translated } from './podContext.ts';
 
 /** Name of the resource that holds ports. */
 export const PORTS = 'ports';

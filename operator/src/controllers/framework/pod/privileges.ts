@@ -1,5 +1,3 @@
-import type { PodContext } from './podContext.ts';
-
 /**
  * What a task may do beyond the restricted Pod: nothing, unless its framework's principal holds the permission, and
  * then only as far as the API server admits the Pod when that principal creates it.
@@ -40,7 +38,10 @@ const UNPRIVILEGED_CAPABILITIES: ReadonlySet<string> = new Set(['NET_BIND_SERVIC
 /** Why a capability is refused; undefined when everybody may have it, or the principal may give it away. */
 export function capabilityFault(
   capability: string,
-  { privileges, place }: Pick<PodContext, 'privileges' | 'place'>,
+  {
+    privileges,
+    place,
+  }: { readonly privileges?: Privileges; readonly place: { readonly namespace: string } },
   field: string,
 ): string | undefined {
   if (UNPRIVILEGED_CAPABILITIES.has(capability)) return undefined;

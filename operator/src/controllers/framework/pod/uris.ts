@@ -3,7 +3,8 @@ import type { Container } from '../../../schema/kubeObjects.ts';
 import type { CommandUri } from '../../../schema/mesos/command.ts';
 import type { TaskInfo } from '../../../schema/mesos/task.ts';
 import { RESTRICTED_CONTAINER } from '../../task/buildTaskPod.ts';
-import { type FetcherConfig, type PodContext, SANDBOX, type Translated } from './podContext.ts';
+import type { FetcherConfig } from './podConfig.ts';
+import { type PodContext, SANDBOX, type Translated } from './podContext.ts';
 
 /** What the fetcher is told of one file, as JSON in its environment. See `images/fetcher/`. */
 interface FetchItem {

@@ -1,0 +1,15 @@
+/** An inclusive range of ports. */
+export interface PortRange {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** How files are fetched into sandboxes. */
+export interface FetcherConfig {
+  /** Image that holds the fetcher, `/app/fetcher.mjs`. */
+  readonly image: string;
+  /** Most bytes all URIs of one task may bring, unpacked ones counted as unpacked. */
+  readonly maxBytes: number;
+  /** Hosts files may come from; undefined: any. */
+  readonly allowedHosts?: readonly string[];
+}
