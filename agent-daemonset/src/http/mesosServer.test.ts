@@ -14,6 +14,7 @@ const TASK = {
   podUid: 'uid-1',
   podName: 'pod-1',
   namespace: 'apps',
+  container: 'task',
   id: 'Task.A',
   name: 'a task',
   framework: 'fw-1',
@@ -276,6 +277,21 @@ describe('files', () => {
     expect((await files('read', `${DIRECTORY}/stdout`, '&offset=0')).status).toBe(404);
     replies = () => ({ ...VIEW, tasks: [] });
     expect((await files('browse', DIRECTORY)).status).toBe(404);
+  });
+
+  test('a task of a group has the logs and files of its own container', async () => {
+    const logs = join(home, 'logs/apps_pod-1_uid-1/task-1');
+    const sandbox = join(home, 'pods/uid-1/volumes/kubernetes.io~empty-dir/sandbox-1');
+    mkdirSync(logs);
+    mkdirSync(sandbox);
+    writeFileSync(join(logs, '0.log'), 'T stdout F of the second\n');
+    writeFileSync(join(sandbox, 'mine'), 'yes');
+    replies = () => ({ ...VIEW, tasks: [{ ...TASK, container: 'task-1' }] });
+    const read = async (path: string): Promise<unknown> =>
+      (await files('read', DIRECTORY + path, '&offset=0')).json();
+    expect(await read('/stdout')).toEqual({ offset: 0, data: 'of the second\n' });
+    expect(await read('/mine')).toEqual({ offset: 0, data: 'yes' });
+    expect((await files('read', `${DIRECTORY}/result.txt`, '&offset=0')).status).toBe(404);
   });
 
   test('debug tells the paths of the node only to those who may see them', async () => {

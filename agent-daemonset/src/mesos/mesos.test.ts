@@ -81,6 +81,7 @@ const task = (id: string, podUid: string): AgentViewTask => ({
   podUid,
   podName: 'pod',
   namespace: 'apps',
+  container: 'task',
   id,
   name: id,
   framework: 'fw',

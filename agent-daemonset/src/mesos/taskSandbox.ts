@@ -11,10 +11,8 @@ export interface SandboxRoots {
 
 /** Newest bytes of a container's log that are looked at; older ones count as rotated away. */
 const MAX_LOG_BYTES = 32 * 1024 * 1024;
-/** Name of the task's container where its Pod has several. */
-const MAIN_CONTAINER = 'task';
-/** Volume in which a task of a framework works. */
-const SANDBOX_VOLUME = 'sandbox';
+/** Containers of a group are `task-0`, `task-1` …, and their volumes `sandbox-0`, `sandbox-1` …; one alone has no number. */
+const volumeOf = (container: string): string => container.replace(/^task/, 'sandbox');
 const STREAMS: readonly LogStream[] = ['stdout', 'stderr'];
 
 export type FileContents =
@@ -74,7 +72,7 @@ export class TaskSandbox {
   }
 
   #sandboxOf({ task }: TaskPlace): string {
-    return `${this.#roots.podsDir}/${task.podUid}/volumes/kubernetes.io~empty-dir/${SANDBOX_VOLUME}`;
+    return `${this.#roots.podsDir}/${task.podUid}/volumes/kubernetes.io~empty-dir/${volumeOf(task.container)}`;
   }
 
   #logsOf({ task }: TaskPlace): string {
@@ -115,7 +113,7 @@ export class TaskSandbox {
     const names = (this.#files.list(this.#logsOf(place), []) ?? [])
       .filter((one) => one.kind === 'directory')
       .map((one) => one.name);
-    const main = names.length === 1 ? names[0] : names.find((one) => one === MAIN_CONTAINER);
+    const main = names.length === 1 ? names[0] : names.find((one) => one === place.task.container);
     return { main, others: names.filter((one) => one !== main) };
   }
 

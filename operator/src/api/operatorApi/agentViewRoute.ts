@@ -136,12 +136,13 @@ async function rightsIn(
 }
 
 function viewedTask(task: ViewedTask, isOwn: boolean, rights: Rights): AgentViewTask {
-  const { podUid, podName, namespace, id, name, framework, role, state } = task;
+  const { podUid, podName, namespace, container, id, name, framework, role, state } = task;
   const may = rights.get(namespace);
   return {
     podUid,
     podName,
     namespace,
+    container,
     id,
     name,
     framework,

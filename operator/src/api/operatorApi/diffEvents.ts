@@ -22,7 +22,7 @@ export function diffEvents(before: ClusterView, after: ClusterView): readonly Cl
   const registered = (view: ClusterView): readonly ViewedFramework[] =>
     view.frameworks.filter((one) => !one.completed);
   const frameworks = compare(registered(before), registered(after), (one) => one.id);
-  const tasks = compare(before.tasks, after.tasks, (one) => one.podUid);
+  const tasks = compare(before.tasks, after.tasks, (one) => `${one.podUid} ${one.id}`);
   return [
     ...agents.added.map((agent) => ({ kind: 'AGENT_ADDED', agent }) as const),
     ...frameworks.added.map((framework) => ({ kind: 'FRAMEWORK_ADDED', framework }) as const),

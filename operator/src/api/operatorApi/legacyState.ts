@@ -40,6 +40,8 @@ export function legacyTask(task: ViewedTask): object {
             }),
       },
     })),
+    ...(task.labels === undefined ? {} : { labels: task.labels }),
+    ...(task.discovery === undefined ? {} : { discovery: task.discovery }),
     ...(task.image === undefined
       ? {}
       : { container: { type: 'DOCKER', docker: { image: task.image } } }),

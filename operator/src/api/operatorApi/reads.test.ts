@@ -15,6 +15,9 @@ const task = (id: string, more: Partial<ViewedTask> = {}): ViewedTask => ({
   podUid: `uid-${id}`,
   podName: id,
   namespace: 'apps',
+  container: 'task',
+  labels: [{ key: 'team', value: 'a' }],
+  discovery: undefined,
   id,
   name: `name of ${id}`,
   framework: 'fw-1',
@@ -247,6 +250,7 @@ describe('shapes of Mesos', () => {
         state: 'TASK_RUNNING',
         resources: { cpus: 0.5, gpus: 0, mem: 1024, disk: 0 },
         role: 'eng/web',
+        labels: [{ key: 'team', value: 'a' }],
         statuses: [
           {
             state: 'TASK_RUNNING',

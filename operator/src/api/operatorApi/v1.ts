@@ -41,6 +41,8 @@ export function v1Task(task: ViewedTask): WireObject {
       'statuses',
       task.statuses.map((one) => v1Status(task, one.state, one.atMs)),
     ),
+    ...(task.labels === undefined ? {} : { labels: { labels: task.labels } }),
+    ...(task.discovery === undefined ? {} : { discovery: task.discovery }),
     ...(task.image === undefined
       ? {}
       : { container: { type: 'DOCKER', docker: { image: task.image } } }),

@@ -140,6 +140,81 @@ describe('tasks', () => {
   });
 });
 
+describe('tasks of a group', () => {
+  const DISCOVERY = { visibility: 'CLUSTER', name: 'db' };
+  const group = (status: Pod['status']): Pod => {
+    const pod = ofFramework(status);
+    const {
+      [ANNOTATION.taskId]: _id,
+      [ANNOTATION.taskName]: _name,
+      ...annotations
+    } = pod.metadata.annotations ?? {};
+    const told = [
+      { id: 'web', name: 'the web', labels: [{ key: 'a', value: 'b' }] },
+      { id: 'db', name: 'the db', discovery: DISCOVERY },
+    ];
+    const container = (index: number, cpu: string) => ({
+      name: `task-${index}`,
+      image: `image-${index}`,
+      resources: { requests: { cpu } },
+    });
+    return {
+      ...pod,
+      metadata: {
+        ...pod.metadata,
+        annotations: { ...annotations, [ANNOTATION.taskGroup]: JSON.stringify(told) },
+      },
+      spec: { ...pod.spec, containers: [container(0, '100m'), container(1, '300m')] },
+    };
+  };
+  const tasks = (summaries: readonly FrameworkSummary[] = []) =>
+    look(summaries).tasks.filter((one) => one.framework === 'Marathon_1');
+
+  test('are told of one by one, each with its container', () => {
+    all.pod(group(RUNNING));
+    expect(tasks()).toMatchObject([
+      {
+        id: 'web',
+        name: 'the web',
+        container: 'task-0',
+        image: 'image-0',
+        resources: { cpus: 100 },
+        labels: [{ key: 'a', value: 'b' }],
+        discovery: undefined,
+      },
+      {
+        id: 'db',
+        container: 'task-1',
+        resources: { cpus: 300 },
+        labels: undefined,
+        discovery: DISCOVERY,
+      },
+    ]);
+    expect(look().frameworks[1]?.allocated.resources['cpus']).toBe(400);
+  });
+
+  test('end each in its own way', () => {
+    const ended = (name: string, exitCode: number) =>
+      ({ name, state: { terminated: { exitCode } } }) as never;
+    all.pod(group(RUNNING));
+    const states = (): string[] => tasks().map((one) => one.state);
+    all.report('ext-0-0', { ...RUNNING, containerStatuses: [ended('task-0', 0)] });
+    expect(states()[0]).toBe('TASK_FINISHED');
+    all.report('ext-0-0', {
+      phase: 'Failed',
+      containerStatuses: [ended('task-0', 0), ended('task-1', 3)],
+    } as never);
+    expect(states()).toEqual(['TASK_FINISHED', 'TASK_FAILED']);
+  });
+
+  test('of a Pod whose annotation somebody broke are one task, not none', () => {
+    const pod = group(RUNNING);
+    const annotations = { ...pod.metadata.annotations, [ANNOTATION.taskGroup]: '[{' };
+    all.pod({ ...pod, metadata: { ...pod.metadata, annotations } });
+    expect(tasks()).toHaveLength(1);
+  });
+});
+
 describe('agents', () => {
   test('with what is total, allocated and reserved, and by whom', async () => {
     all.make(RESERVATIONS, 'kept', {

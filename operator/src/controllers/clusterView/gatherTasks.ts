@@ -1,9 +1,12 @@
 import { JOBS_FRAMEWORK } from '../../model/ids.ts';
 import { ANNOTATION } from '../../model/labels.ts';
+import { isEmpty, NO_RESOURCES } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import type { MesosTaskState } from '../../schema/mesos/event.ts';
+import { resourcesFromKube } from '../../schema/quantity.ts';
+import { type PodTask, podTasks, TASK_CONTAINER } from '../framework/pod/podMetadata.ts';
 import type { FrameworkSummary } from '../framework/types.ts';
-import { isTaskPod, type TaskView, taskViewOf } from '../task/taskView.ts';
+import { isTaskPod, splitRevocable, type TaskView, taskViewOf } from '../task/taskView.ts';
 import type { UsageBoard } from '../usage.ts';
 import { MESOS_STATES } from './mesosTaskState.ts';
 import { BUCKETS, type ViewedStatus, type ViewedTask } from './types.ts';
@@ -25,41 +28,122 @@ export function toldStates(summaries: readonly FrameworkSummary[]): ToldStates {
   );
 }
 
-/** One task per Pod of Mezzo; a task whose Pod has ended is told until the Pod is gone. */
+/** The tasks of all Pods of Mezzo; a task whose Pod has ended is told until the Pod is gone. */
 export function viewedTasks(
   pods: readonly Pod[],
   told: ToldStates,
   usage: UsageBoard,
 ): readonly ViewedTask[] {
-  return pods.filter(isTaskPod).map((pod) => viewedTask(pod, told, usage));
+  return pods.filter(isTaskPod).flatMap((pod) => {
+    const members = podTasks(pod);
+    if (members.length < 2) return [singleTask(pod, told, usage)];
+    return members.map((member, index) => groupTask(pod, member, { index, told, usage }));
+  });
 }
 
-export function viewedTask(pod: Pod, told: ToldStates, usage: UsageBoard): ViewedTask {
+function singleTask(pod: Pod, told: ToldStates, usage: UsageBoard): ViewedTask {
   const task = taskViewOf(pod);
-  const podUid = pod.metadata.uid ?? '';
   // A framework's tasks are in the state it was told of; what the Pod alone says may be a step ahead.
   const state =
     (task.terminal ? undefined : told.get(keyOf(task.framework, task.task))) ??
     MESOS_STATES[task.state.state];
   return {
-    podUid,
-    podName: pod.metadata.name,
-    namespace: pod.metadata.namespace ?? '',
+    ...sharedOf(pod, task),
     id: task.task,
     name: nameOf(pod, task),
-    framework: task.framework,
-    agent: task.agent,
-    role: task.role,
+    container: TASK_CONTAINER,
     resources: task.resources,
     revocable: task.revocable,
     reserved: task.reserved,
     state,
-    message: task.state.message,
     statuses: statusesOf(task, state),
     image: pod.spec.containers[0]?.image,
-    podIp: pod.status?.podIP,
-    used: usage.usedBy(podUid),
+    used: usage.usedBy(pod.metadata.uid ?? ''),
+    ...readTold(pod.metadata.annotations?.[ANNOTATION.taskInfo]),
   };
+}
+
+/** A task that shares its Pod with others: it has a container, and so amounts and an end, of its own. */
+function groupTask(
+  pod: Pod,
+  member: PodTask,
+  context: {
+    readonly index: number;
+    readonly told: ToldStates;
+    readonly usage: UsageBoard;
+  },
+): ViewedTask {
+  const task = taskViewOf(pod);
+  const container = pod.spec.containers.find((one) => one.name === member.container);
+  const state = memberState(pod, task, member, context.told);
+  const requests = resourcesFromKube(container?.resources?.requests);
+  const isFirst = context.index === 0;
+  return {
+    ...sharedOf(pod, task),
+    id: member.task,
+    name: member.name,
+    container: member.container,
+    // Revocable containers request nothing: the first task then stands for what the whole Pod holds.
+    ...splitRevocable(requests),
+    ...(isFirst && isEmpty(requests)
+      ? { resources: task.resources, revocable: task.revocable }
+      : {}),
+    reserved: isFirst ? task.reserved : NO_RESOURCES,
+    state,
+    statuses: statusesOf(task, state),
+    image: container?.image,
+    used: isFirst ? context.usage.usedBy(pod.metadata.uid ?? '') : undefined,
+    ...readTold(pod.metadata.annotations?.[ANNOTATION.taskGroup], context.index),
+  };
+}
+
+function memberState(pod: Pod, task: TaskView, member: PodTask, told: ToldStates): MesosTaskState {
+  const known = told.get(keyOf(task.framework, member.task));
+  if (known !== undefined && !task.terminal) return known;
+  const status = pod.status?.containerStatuses?.find((one) => one.name === member.container);
+  const ended = status?.state?.terminated;
+  if (ended === undefined) return MESOS_STATES[task.state.state];
+  if (ended.exitCode === 0) return 'TASK_FINISHED';
+  return task.terminal && task.state.state !== 'FINISHED'
+    ? MESOS_STATES[task.state.state]
+    : 'TASK_FAILED';
+}
+
+function sharedOf(pod: Pod, task: TaskView) {
+  return {
+    podUid: pod.metadata.uid ?? '',
+    podName: pod.metadata.name,
+    namespace: pod.metadata.namespace ?? '',
+    framework: task.framework,
+    agent: task.agent,
+    role: task.role,
+    message: task.state.message,
+    podIp: pod.status?.podIP,
+  };
+}
+
+/** Labels and discovery information as the framework gave them; what somebody has edited into nonsense is left out. */
+function readTold(
+  text: string | undefined,
+  index?: number,
+): Pick<ViewedTask, 'labels' | 'discovery'> {
+  const none = { labels: undefined, discovery: undefined };
+  if (text === undefined) return none;
+  try {
+    const value: unknown = JSON.parse(text);
+    const told: unknown = index === undefined ? value : (value as readonly unknown[])[index];
+    if (typeof told !== 'object' || told === null) return none;
+    const { labels, discovery } = told as {
+      readonly labels?: unknown;
+      readonly discovery?: unknown;
+    };
+    return {
+      labels: Array.isArray(labels) ? (labels as readonly object[]) : undefined,
+      discovery: typeof discovery === 'object' && discovery !== null ? discovery : undefined,
+    };
+  } catch {
+    return none;
+  }
 }
 
 function nameOf(pod: Pod, task: TaskView): string {

@@ -101,6 +101,11 @@ export interface ViewedTask extends Holding {
   readonly podUid: string;
   readonly podName: string;
   readonly namespace: string;
+  /** Container of the Pod that runs it: tasks of a group share a Pod. */
+  readonly container: string;
+  /** As its framework gave them. */
+  readonly labels: readonly object[] | undefined;
+  readonly discovery: object | undefined;
   readonly id: string;
   readonly name: string;
   readonly framework: string;

@@ -21,6 +21,7 @@ const AgentViewTask = z.object({
   podUid: z.string(),
   podName: z.string(),
   namespace: z.string(),
+  container: z.string(),
   id: z.string(),
   name: z.string(),
   framework: z.string(),
