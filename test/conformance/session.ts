@@ -250,6 +250,12 @@ export class Session {
     return this.offers.splice(index, 1)[0] as Offer;
   }
 
+  /** Takes in what comes for a while: an agent's resources may be offered in several pieces. */
+  async settle(forMs = 700): Promise<void> {
+    await this.response.until(() => false, forMs);
+    this.#read();
+  }
+
   /** Makes sure that no new offer comes for a while. */
   async noOffer(forMs: number, matches: (offer: Offer) => boolean = () => true): Promise<void> {
     const seen = (): Offer | undefined => {
@@ -394,3 +400,8 @@ export function amountOf(offer: Offer, name: string): number {
     .filter((one) => one.name === name && one.revocable === undefined)
     .reduce((sum, one) => sum + (one.scalar?.value ?? 0), 0);
 }
+
+/** Of the same agent and with nothing that was not in the other: what a filter of the other holds back. */
+export const isNoMoreThan = (offer: Offer, other: Offer): boolean =>
+  offer.agent_id.value === other.agent_id.value &&
+  ['cpus', 'mem', 'disk'].every((name) => amountOf(offer, name) <= amountOf(other, name));

@@ -1,10 +1,11 @@
 import { expectEqual } from '../mismatch.ts';
 import type { Context, Rule } from '../rule.ts';
-import type { Offer, Session } from '../session.ts';
+import { isNoMoreThan, type Offer, type Session } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
 
 /** Declines everything offered so far. */
 async function declineAll(session: Session, first: Offer, filters?: Json): Promise<void> {
+  await session.settle();
   const ids = [first.id, ...session.offers.map((one) => one.id)];
   session.offers.length = 0;
   await session.ok('DECLINE', { offer_ids: ids, ...(filters === undefined ? {} : { filters }) });
@@ -25,7 +26,9 @@ function declineRule(
       const offer = await session.offer();
       await declineAll(session, offer, filters);
       const same = (one: Offer): boolean => one.agent_id.value === offer.agent_id.value;
-      if (times.quietMs > 0) await session.noOffer(times.quietMs, same);
+      // More than was declined may come: a task may end meanwhile.
+      if (times.quietMs > 0)
+        await session.noOffer(times.quietMs, (one) => isNoMoreThan(one, offer));
       await session.offer({ cpus: 0.1 }, times.againMs, same);
     },
   };
@@ -136,12 +139,14 @@ export const FILTER_RULES: readonly Rule[] = [
       const first = await c.subscribe();
       const offer = await first.offer();
       await declineAll(first, offer, { refuse_seconds: 60 });
-      const other = await c.subscribe();
-      await other.offer(
-        { cpus: 0.1 },
-        10_000,
-        (one) => one.agent_id.value === offer.agent_id.value,
+      const declined = new Set(
+        first.events
+          .flatMap((event) => event.offers?.offers ?? [])
+          .map((one) => one.agent_id.value),
       );
+      const other = await c.subscribe();
+      // Somebody else may be quicker with one of them.
+      await other.offer({ cpus: 0.1 }, 10_000, (one) => declined.has(one.agent_id.value));
     },
   },
   {
@@ -153,7 +158,7 @@ export const FILTER_RULES: readonly Rule[] = [
       const offer = await session.offer();
       const same = (one: Offer): boolean => one.agent_id.value === offer.agent_id.value;
       await session.accept([offer], [], 8);
-      await session.noOffer(6_000, same);
+      await session.noOffer(6_000, (one) => isNoMoreThan(one, offer));
       await session.offer({ cpus: 0.1 }, 12_000, same);
     },
   },

@@ -1,6 +1,6 @@
 import { expectEqual } from '../mismatch.ts';
 import { askAgain, type Rule } from '../rule.ts';
-import { uniqueId } from '../session.ts';
+import { isNoMoreThan, uniqueId } from '../session.ts';
 
 /** §1.9: KILL, SHUTDOWN, MESSAGE, REQUEST, SUPPRESS, REVIVE. */
 export const KILL_RULES: readonly Rule[] = [
@@ -78,6 +78,7 @@ export const KILL_RULES: readonly Rule[] = [
       const session = await c.subscribe();
       const offer = await session.offer();
       await session.ok('SUPPRESS');
+      await session.settle();
       await session.ok('DECLINE', {
         offer_ids: [offer.id, ...session.offers.map((one) => one.id)],
       });
@@ -124,10 +125,12 @@ export const KILL_RULES: readonly Rule[] = [
     async run(c) {
       const session = await c.subscribe();
       const offer = await session.offer();
+      await session.settle();
       const ids = [offer.id, ...session.offers.map((one) => one.id)];
       session.offers.length = 0;
       await session.ok('DECLINE', { offer_ids: ids, filters: { refuse_seconds: 3_600 } });
-      await session.noOffer(3_000);
+      // More than was declined may come: a task may end meanwhile.
+      await session.noOffer(3_000, (one) => isNoMoreThan(one, offer));
       await session.ok('REVIVE');
       await session.offer({ cpus: 0.1 }, 10_000);
     },

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ALL_RULES } from '../../conformance/allRules.ts';
+import { missingRoom, type Outcome, runSuite } from '../../conformance/runSuite.ts';
+import { eventually, OperatorCluster, type OperatorProcess } from '../operator/operatorCluster.ts';
+
+/**
+ * The whole suite against one operator on a real API server with fake nodes. Rules whose subject is waiting (a filter that runs
+ * out, an update that comes again) run in JSON alone: the encoding does not change how long they take.
+ */
+
+const ROLES = join(import.meta.dirname, '../../conformance/roles.yaml');
+
+/** Slow in both encodings, and about time only. */
+const TIMED =
+  /^1\.8\/(resent|not-resent|in-order)|^1\.9\/(suppress|revive|subscribed)|^1\.11\/(default|zero|negative|seconds|accept|min)/;
+
+/**
+ * What the operator does not do yet; npm run conformance shows it as failed. No other rule may fail. Take out what is done.
+ * The first: a minute after its start the operator gives every framework more time to come back than it asked for.
+ */
+const NOT_YET =
+  /^1\.7\/timeout-passes|^1\.12\/(reserve$|reserve-unfiltered|create-destroy|unreserve-volume|grow-shrink|group-no-disk|group-too-much)/;
+
+let all: OperatorCluster;
+let operator: OperatorProcess;
+
+beforeAll(async () => {
+  all = await OperatorCluster.start({ fakeNodes: 3 });
+  await all.cluster.apply(await readFile(ROLES, 'utf8'));
+  operator = await all.startOperator();
+  await eventually('the operator to lead', async () => (await operator.isLeading()) || undefined);
+}, 240_000);
+afterAll(() => all?.stop(), 60_000);
+
+test('the operator keeps the rules of the Mesos v1 scheduler API', async () => {
+  const settings = {
+    target: { url: new URL(operator.url), authorization: undefined },
+    roles: ['*', 'conformance/a', 'conformance/b'] as const,
+  };
+  expect(await missingRoom(settings)).toBeUndefined();
+  const rules = ALL_RULES.map((rule) =>
+    TIMED.test(rule.id) ? { ...rule, wires: ['json' as const] } : rule,
+  );
+  const outcomes = await runSuite({ ...settings, rules, agentsPretend: true });
+  const told = outcomes
+    .filter((one) => one.kind === 'failed' && !NOT_YET.test(one.rule))
+    .map(lineOf);
+  expect(told).toEqual([]);
+  expect(outcomes.filter((one) => one.kind === 'passed').length).toBeGreaterThan(400);
+  const skipped = outcomes.filter((one) => one.kind === 'skipped').map((one) => one.rule);
+  // No command runs on fake nodes, and this listener knows no credentials: see access.test.ts and the e2e tier.
+  expect(new Set(skipped)).toEqual(
+    new Set(ALL_RULES.filter((rule) => rule.needs !== undefined).map((rule) => rule.id)),
+  );
+}, 900_000);
+
+const lineOf = (one: Outcome): string =>
+  `${one.rule} [${one.wire}] ${one.section}: expected ${one.expected}; got ${one.got}`;
