@@ -23,7 +23,8 @@ export function privilegesAsked(infos: readonly TaskInfo[]): ReadonlySet<Privile
     fetcher: { image: 'any', maxBytes: 1 },
     privileges,
   };
-  for (const info of infos) partsOf(info, context, NAMES);
+  // Only a ContainerInfo can ask; most tasks have none.
+  for (const info of infos) if (info.container !== undefined) partsOf(info, context, NAMES);
   return privileges.asked;
 }
 
