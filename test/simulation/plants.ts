@@ -114,10 +114,11 @@ export const PLANTS = {
     }),
   },
   deafAfterStart: {
-    bug: 'watches are trusted to bring everything, and one of them never brings anything',
+    bug: 'a watch never brings anything but new Pods, and a proxy answers lists from what it had at the start',
     caughtBy: ['convergence', 'finalizers', 'instance'],
     wrap: (kube) => ({
       ...methodsOf(kube),
+      list: answeredFromTheStart(kube),
       watch: (ref, options, onEvent, signal) =>
         kube.watch(
           ref,
@@ -281,6 +282,21 @@ function methodsOf(kube: KubeApi): KubeApi {
     delete: (ref, key, options) => kube.delete(ref, key, options),
     evict: (pod, options) => kube.evict(pod, options),
     bind: (pod, nodeName, options) => kube.bind(pod, nodeName, options),
+  };
+}
+
+/** A process lists all when it starts and again when it leads; what is listed after that looks as it did then. */
+function answeredFromTheStart(kube: KubeApi): KubeApi['list'] {
+  let lists = 0;
+  let kept: ListPage<KubeObject> | undefined;
+  return async <T extends KubeObject>(
+    ...[ref, options, signal]: Parameters<KubeApi['list']>
+  ): Promise<ListPage<T>> => {
+    const page = await kube.list<T>(ref, options, signal);
+    if (ref.plural !== PODS.plural) return page;
+    lists += 1;
+    if (lists <= 2) kept = page;
+    return { ...(kept as ListPage<T>), resourceVersion: page.resourceVersion };
   };
 }
 
