@@ -38,12 +38,17 @@ export function beyondAgents(
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
   const tasks = tasksByAgent(snapshot);
-  const offersOf = Map.groupBy(offers, (offer) => offer.agent);
+  const offersOf = offersByAgent(offers);
   const gone: OutstandingOffer[] = [];
   for (const agent of snapshot.agents) {
     const here = offersOf.get(agent.id);
     if (here === undefined) continue;
     const used = tasks.get(agent.id) ?? NO_TASKS;
+    // Nearly all agents have room for what is offered: find that out without building anything.
+    const isOver =
+      exceeds(used.resources, here, 'resources', agent.total) ||
+      exceeds(used.revocable, here, 'revocable', agent.revocable);
+    if (!isOver) continue;
     const taken = sumOf([used.resources, ...here.map((one) => one.resources)]);
     const lent = sumOf([used.revocable, ...here.map((one) => one.revocable)]);
     let over = subtract(taken, agent.total);
@@ -67,7 +72,7 @@ export function beyondReservations(
   { snapshot }: Situation,
   offers: readonly OutstandingOffer[],
 ): readonly OutstandingOffer[] {
-  const offersOf = Map.groupBy(offers, (offer) => offer.agent);
+  const offersOf = offersByAgent(offers);
   const gone = new Set<OutstandingOffer>();
   for (const agent of snapshot.agents) {
     const here = offersOf.get(agent.id);
@@ -238,6 +243,36 @@ function consumedWith(
 /** Everything taken but by offers: tasks, and capacity held for a preemptor. */
 const takenBeside = (snapshot: AllocatorSnapshot): readonly Allocation[] =>
   snapshot.allocations.filter((one) => one.kind !== 'offer');
+
+/** True when something that is offered is more than there is, tasks counted first. */
+function exceeds(
+  used: Resources,
+  offers: readonly OutstandingOffer[],
+  part: 'resources' | 'revocable',
+  total: Resources,
+): boolean {
+  const isOver = (name: string): boolean => {
+    let sum = amountOf(used, name);
+    for (const offer of offers) sum += amountOf(offer[part], name);
+    return sum > amountOf(total, name);
+  };
+  for (const offer of offers) for (const name in offer[part]) if (isOver(name)) return true;
+  return false;
+}
+
+const groups = new WeakMap<
+  readonly OutstandingOffer[],
+  ReadonlyMap<string, readonly OutstandingOffer[]>
+>();
+
+/** Rules that find nothing hand the same list on. */
+function offersByAgent(
+  offers: readonly OutstandingOffer[],
+): ReadonlyMap<string, readonly OutstandingOffer[]> {
+  const known = groups.get(offers) ?? Map.groupBy(offers, (offer): string => offer.agent);
+  groups.set(offers, known);
+  return known;
+}
 
 interface TaskSums {
   readonly resources: { [name: string]: number };
