@@ -48,6 +48,8 @@ export class Run implements RunInProgress {
     // Only now: filters that are due must have been seen by a run before this one.
     if (this.#seesAll) core.ledger.filters.seesAll(core.ledger.run);
     markHoarders(core);
+    core.ledger.clients.shares.rankNames();
+    core.ledger.roles.shares.rankNames();
     core.cycle.start(options.nowMs, this.#rng);
     core.ledger.settleClosed();
     if (core.ledger.quota.guaranteed.size > 0) core.ledger.settleHeadroom();

@@ -1,5 +1,11 @@
 import { comparePaths } from '../rolePaths.ts';
-import { grownBytes, grownFloats, type VectorColumn, type VectorSpace } from './columns.ts';
+import {
+  grownBytes,
+  grownFloats,
+  grownInts,
+  type VectorColumn,
+  type VectorSpace,
+} from './columns.ts';
 
 /** Cluster amounts that shares are fractions of; `version` changes with them. */
 export class ClusterTotals {
@@ -47,6 +53,9 @@ export class ShareTable {
   /** 1: charged since its group was settled. */
   touched = new Uint8Array(16);
   readonly names: string[] = [];
+  /** Place of the name among all names; 0: not known yet, then names are compared as text. */
+  #rank = new Int32Array(16);
+  #hasUnranked = false;
 
   constructor(totals: ClusterTotals) {
     this.totals = totals;
@@ -60,6 +69,7 @@ export class ShareTable {
       this.keyShare = grownFloats(this.keyShare, row + 1);
       this.keyCount = grownFloats(this.keyCount, row + 1);
       this.touched = grownBytes(this.touched, row + 1);
+      this.#rank = grownInts(this.#rank, row + 1);
     }
     this.allocated.ensure(row);
     this.allocated.clear(row);
@@ -69,6 +79,8 @@ export class ShareTable {
     this.keyCount[row] = 0;
     this.touched[row] = 0;
     this.names[row] = name;
+    this.#rank[row] = 0;
+    this.#hasUnranked = true;
   }
 
   charge(row: number, amounts: Float64Array, base: number, sign: 1 | -1): void {
@@ -104,12 +116,28 @@ export class ShareTable {
     this.touched[row] = 0;
   }
 
+  /** Gives every name its place, so that ties need no comparison of text; once per run at most. */
+  rankNames(): void {
+    if (!this.#hasUnranked) return;
+    this.#hasUnranked = false;
+    const rows = Int32Array.from(this.names.keys());
+    rows.sort((left, right) =>
+      comparePaths(this.names[left] as string, this.names[right] as string),
+    );
+    rows.forEach((row, place) => {
+      this.#rank[row] = place + 1;
+    });
+  }
+
   /** Negative when `left` goes first. */
   compare(left: number, right: number): number {
-    return (
-      (this.keyShare[left] as number) - (this.keyShare[right] as number) ||
-      (this.keyCount[left] as number) - (this.keyCount[right] as number) ||
-      comparePaths(this.names[left] as string, this.names[right] as string)
-    );
+    const share = (this.keyShare[left] as number) - (this.keyShare[right] as number);
+    if (share !== 0) return share;
+    const count = (this.keyCount[left] as number) - (this.keyCount[right] as number);
+    if (count !== 0) return count;
+    const leftRank = this.#rank[left] as number;
+    const rightRank = this.#rank[right] as number;
+    if (leftRank > 0 && rightRank > 0) return leftRank - rightRank;
+    return comparePaths(this.names[left] as string, this.names[right] as string);
   }
 }
