@@ -111,7 +111,9 @@ const whole = (parts: readonly Holding[]): Holding => ({
 });
 
 function addRole(snapshot: Snapshot, role: ViewedRole): void {
-  snapshot[`allocator/mesos/roles/${role.role}/shares/dominant`] = role.dominantSharePpm / 1e6;
+  // The sorter's figure, as Mesos publishes it: the share divided by the weight.
+  snapshot[`allocator/mesos/roles/${role.role}/shares/dominant`] =
+    role.dominantSharePpm / 1e6 / role.weight;
   const taken = add(role.allocated, role.offered);
   const names = new Set([...Object.keys(role.guarantees), ...Object.keys(role.limits)]);
   for (const name of names) {

@@ -434,7 +434,7 @@ describe('shapes of Mesos', () => {
       'master/cpus_percent': 0.375,
       'master/cpus_revocable_total': 0.7,
       'allocator/mesos/resources/cpus/total': 8,
-      'allocator/mesos/roles/eng/web/shares/dominant': 0.125,
+      'allocator/mesos/roles/eng/web/shares/dominant': 0.125 / 3,
       'allocator/mesos/quota/roles/eng/web/resources/cpus/guarantee': 1,
       'allocator/mesos/quota/roles/eng/web/resources/mem/limit': 4096,
       'master/frameworks/name%20of%20fw-1/fw-1/offers/sent': 4,
