@@ -6,8 +6,22 @@ import { parseFetchSpec } from './fetchSpec.ts';
 
 const TERMINATION_LOG = '/dev/termination-log';
 
-try {
+const USAGE = `usage: fetcher
+
+Fetches the files of a task into its sandbox, as an init container of its Pod. What to fetch is JSON in MEZZO_FETCH,
+which the operator writes.
+`;
+
+async function run(): Promise<void> {
+  if (process.argv.includes('--help')) {
+    console.log(USAGE);
+    return;
+  }
   await fetchAll(parseFetchSpec(process.env['MEZZO_FETCH']), (line) => console.log(line));
+}
+
+try {
+  await run();
 } catch (error) {
   const message = `Failed to fetch all URIs: ${error instanceof Error ? error.message : String(error)}`;
   console.error(message);

@@ -44,7 +44,7 @@ async function entries(path: string): Promise<ReadonlyMap<string, string>> {
 describe('bundles', () => {
   test('run outside the tree, with nothing beside them', async () => {
     const bundles = await bundle(join(scratch, 'bundles'));
-    expect(bundles.map(({ program }) => program)).toEqual(['operator', 'agent']);
+    expect(bundles.map(({ program }) => program)).toEqual(['operator', 'agent', 'fetcher']);
     for (const { path } of bundles) {
       const { stdout, stderr } = await tryExec(process.execPath, [path, '--help'], { cwd: '/' });
       expect(`${stdout}${stderr}`).toMatch(/^usage: /);
