@@ -23,7 +23,7 @@ export function amountsFault(what: string, amounts: Resources | undefined): stri
   for (const name in amounts) {
     const amount = amounts[name] ?? 0;
     if (!Number.isSafeInteger(amount) || amount < 0)
-      return `${what}: ${name} is ${amount}; it must be a whole number from 0 to 2^53`;
+      return `${what}: ${name} is ${inUnits(name, amount)}; amounts go from 0 upwards, in whole thousandths or bytes`;
   }
   return undefined;
 }

@@ -188,7 +188,8 @@ function makeRoom(core: Core, exchange: Exchange): readonly OfferRef[] {
   const offered = core.offeredClients(exchange.agent);
   const within = (): boolean => lackingOf(core, exchange) === undefined;
   if (within()) return [];
-  if (!couldFit(core, exchange)) return [];
+  // Nothing is taken back for what would be refused all the same.
+  if (!couldFit(core, exchange) || !core.hasFreePorts(exchange.from, exchange.ports)) return [];
   const rescinds: OfferRef[] = [];
   for (const client of offered) {
     if (within()) break;
@@ -199,23 +200,37 @@ function makeRoom(core: Core, exchange: Exchange): readonly OfferRef[] {
 
 /** True when free and offered amounts together are enough. */
 function couldFit(core: Core, { agent, from, amounts }: Exchange): boolean {
-  const { agents, holdings, pools, space } = core.ledger;
+  const { pools, space } = core.ledger;
   for (let k = 0; k < space.stride; k++) {
-    let most =
+    const most =
       (pools.free.data[from * space.stride + k] as number) -
-      (pools.held.data[from * space.stride + k] as number);
-    for (let row = agents.firstHolding[agent] as number; row !== NONE; ) {
-      if (holdings.pool[row] === from)
-        most += holdings.offered.data[row * space.stride + k] as number;
-      row = holdings.next[row] as number;
-    }
+      (pools.held.data[from * space.stride + k] as number) +
+      offeredIn(core, agent, from, k);
     if ((amounts[k] as number) > 0 && (amounts[k] as number) > most) return false;
   }
   return true;
 }
 
+/** How much of a pool would be free if its offers ended. */
+function offeredIn(core: Core, agent: number, pool: number, k: number): number {
+  const { agents, holdings, space } = core.ledger;
+  let sum = 0;
+  for (let row = agents.firstHolding[agent] as number; row !== NONE; ) {
+    const at = row * space.stride + k;
+    // What came out of a hold is held again when the offer ends.
+    if (holdings.pool[row] === pool)
+      sum += (holdings.offered.data[at] as number) - (holdings.fromHold.data[at] as number);
+    row = holdings.next[row] as number;
+  }
+  return sum;
+}
+
 /** What is missing, per name; undefined when all is there. */
-function lackingOf(core: Core, exchange: Exchange): Resources | undefined {
+function lackingOf(
+  core: Core,
+  exchange: Exchange,
+  offers: 'stay' | 'are taken back' = 'stay',
+): Resources | undefined {
   const { pools, holdings, space } = core.ledger;
   const { agent, from, amounts, client } = exchange;
   const holding =
@@ -224,9 +239,11 @@ function lackingOf(core: Core, exchange: Exchange): Resources | undefined {
   for (let k = 0; k < space.stride; k++) {
     const at = from * space.stride + k;
     let have = 0;
-    if (client === undefined)
+    if (client === undefined) {
       have = Math.max(0, (pools.free.data[at] as number) - (pools.held.data[at] as number));
-    else if (holding !== NONE)
+      if (offers === 'are taken back') have += offeredIn(core, agent, from, k);
+    }
+    if (client !== undefined && holding !== NONE)
       have =
         (holdings.offered.data[holding * space.stride + k] as number) +
         (holdings.used.data[holding * space.stride + k] as number);
@@ -242,7 +259,10 @@ function exchangeFault(
   event: { readonly agent: string; readonly framework?: string },
   where: string,
 ): string | undefined {
-  const lacking = lackingOf(core, exchange);
+  const short = lackingOf(core, exchange);
+  // In Mezzo offers would have been taken back for it, had that been enough: what is missing is missing beyond them.
+  const beyond = core.isMezzo ? lackingOf(core, exchange, 'are taken back') : undefined;
+  const lacking = short === undefined ? undefined : (beyond ?? short);
   const whose = event.framework === undefined ? 'free and ' : '';
   const holder = event.framework === undefined ? '' : ` and held by ${event.framework}`;
   if (lacking !== undefined)
