@@ -5,12 +5,13 @@ import type { Logger } from '../ports/logger.ts';
 import type { SchedulerEvent } from '../schema/mesos/event.ts';
 import { EVENT_CODEC } from '../schema/mesos/proto/codec.ts';
 import type { WireType } from './mediaType.ts';
+import { createReaderBound } from './readerBound.ts';
 import { encodeJsonRecord, frameRecord } from './recordIo.ts';
 
 export interface EventStreamOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Bytes that may wait for a reader; one more and it is cut off. */
+  /** Bytes that may wait for a reader for some seconds; a burst may be several times as much (`createReaderBound`). */
   readonly bufferBytes: number;
   readonly streamId: string;
   /** The form of the records. */
@@ -28,7 +29,7 @@ const DRAIN_MS = 10_000;
 
 /**
  * Opens the reply to a SUBSCRIBE. One record per HTTP chunk, no compression, no Content-Length.
- * Guarantees: a reader that does not read costs at most `bufferBytes` and then its connection.
+ * Guarantees: a reader that does not read costs at most some times `bufferBytes` and then its connection.
  */
 export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventSink {
   response.writeHead(200, {
@@ -39,6 +40,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
   });
   response.flushHeaders();
   const encode = ENCODERS[options.mediaType];
+  const bound = createReaderBound(options.clock, options.bufferBytes);
   let open = true;
   response.once('close', () => {
     open = false;
@@ -53,7 +55,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
     send(event: SchedulerEvent) {
       if (!open) return;
       response.write(encode(event));
-      if (response.writableLength > options.bufferBytes)
+      if (bound.isTooSlow(response.writableLength))
         cut(`the reader left ${response.writableLength} bytes unread`);
     },
     end() {

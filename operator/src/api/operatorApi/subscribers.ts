@@ -7,6 +7,7 @@ import { OPERATOR_EVENT_CODEC } from '../../schema/mesos/operatorCodec.ts';
 import type { WireObject } from '../../schema/mesos/proto/types.ts';
 import type { AccessReviewer } from '../auth/accessReview.ts';
 import { JSON_TYPE, type WireType } from '../mediaType.ts';
+import { createReaderBound, type ReaderBound } from '../readerBound.ts';
 import { encodeJsonRecord, frameRecord } from '../recordIo.ts';
 import { type ClusterEvent, diffEvents } from './diffEvents.ts';
 import { getState, v1Agent, v1Framework, v1FrameworkInfo, v1NewestStatus, v1Task } from './v1.ts';
@@ -31,9 +32,6 @@ const HEARTBEAT_MS = 15_000;
 const LOOK_MS = 100;
 /** A look may take at most this share of the time between two looks. */
 const LOOK_SHARE = 10;
-/** How long a reader may have more than the buffer unread, and how much more a burst may be. */
-const SLOW_MS = 10_000;
-const BURST_FACTOR = 8;
 /** Looks a subscriber may be behind while its rights are reviewed. */
 const MAX_BEHIND = 100;
 
@@ -43,8 +41,7 @@ interface Subscriber {
   readonly mediaType: WireType;
   /** Bytes of the first snapshot that have not been read yet; they do not count against the bound. */
   unreadSnapshot: number;
-  /** When it last had no more than the buffer unread. */
-  slowSinceMs: number;
+  readonly bound: ReaderBound;
   behind: number;
   work: Promise<void>;
 }
@@ -84,7 +81,7 @@ export class Subscribers {
       response,
       mediaType,
       unreadSnapshot: 0,
-      slowSinceMs: this.#options.clock.monotonicMs(),
+      bound: createReaderBound(this.#options.clock, this.#options.bufferBytes),
       behind: 0,
       work: Promise.resolve(),
     };
@@ -182,13 +179,8 @@ export class Subscribers {
 
   /** One look at a large cluster is a burst that any reader needs a moment for; one that does not read has no end. */
   #boundReader(one: Subscriber): void {
-    const { clock, bufferBytes } = this.#options;
     const unread = one.response.writableLength - one.unreadSnapshot;
-    const nowMs = clock.monotonicMs();
-    if (unread <= bufferBytes) one.slowSinceMs = nowMs;
-    const isSlow = nowMs - one.slowSinceMs > SLOW_MS;
-    if (isSlow || unread > bufferBytes * BURST_FACTOR)
-      this.#cut(one, `the reader left ${unread} bytes unread`);
+    if (one.bound.isTooSlow(unread)) this.#cut(one, `the reader left ${unread} bytes unread`);
   }
 
   #planHeartbeat(): void {
