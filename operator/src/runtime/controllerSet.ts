@@ -161,7 +161,7 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
       world,
       kube,
       clock,
-      snapshot,
+      figuresOf: (node) => scheduling.agent(node),
       lostAfterMs: config.lostAfterMs,
     }),
     role: roleController(options, viewInput),

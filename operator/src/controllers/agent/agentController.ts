@@ -8,7 +8,7 @@ import type { Node } from '../../schema/kubeObjects.ts';
 import { AGENTS, type AgentObject, API_VERSION } from '../../schema/mezzoKinds.ts';
 import { formatResources } from '../../schema/quantity.ts';
 import { nodeFault, revocableTarget } from '../scheduling/agents.ts';
-import type { GatheredSnapshot } from '../scheduling/snapshot.ts';
+import type { AgentFigures } from '../scheduling/snapshot.ts';
 import { type ConditionValue, isoTime, withCondition } from '../shared/conditions.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import { REVOCABLE_CPU, REVOCABLE_MEMORY } from '../task/taskView.ts';
@@ -19,7 +19,8 @@ export interface AgentControllerOptions {
   readonly world: World;
   readonly kube: KubeApi;
   readonly clock: Clock;
-  readonly snapshot: () => GatheredSnapshot;
+  /** What is on one node now. Looking at every agent in turn must cost no more than one look at the cluster. */
+  readonly figuresOf: (node: Node) => AgentFigures;
   /** Tasks of a node that has not been ready for this long are declared lost and replaced. */
   readonly lostAfterMs: number;
 }
@@ -92,23 +93,19 @@ function agentStatus(
   agent: AgentObject,
 ): NonNullable<AgentObject['status']> {
   const id = agentId(node.metadata.name);
-  const { ledger, snapshot } = options.snapshot();
-  const tasks = ledger.tasks.filter((task) => task.agent === id);
-  const offered = snapshot.allocations.filter((one) => one.agent === id && one.kind === 'offer');
+  const { agent: known, ledger, offers } = options.figuresOf(node);
   const generation = agent.metadata.generation ?? 0;
   return {
     ...agent.status,
     observedGeneration: generation,
-    capacity: formatResources(snapshot.agents.find((one) => one.id === id)?.total ?? NO_RESOURCES),
+    capacity: formatResources(known.total),
     foreign: formatResources(ledger.foreign.get(id) ?? NO_RESOURCES),
-    allocated: formatResources(sumOf(tasks.map((task) => task.resources))),
-    offered: formatResources(sumOf(offered.map((one) => one.resources))),
-    tasks: tasks.length,
+    allocated: formatResources(sumOf(ledger.tasks.map((task) => task.resources))),
+    offered: formatResources(sumOf(offers.map((one) => one.resources))),
+    tasks: ledger.tasks.length,
     conditions: withCondition(
       agent.status?.conditions,
-      readyCondition(
-        nodeFault(node, agent) ?? snapshot.agents.find((one) => one.id === id)?.unschedulableReason,
-      ),
+      readyCondition(nodeFault(node, agent) ?? known.unschedulableReason),
       generation,
       isoTime(options.clock.nowMs()),
     ),
@@ -155,12 +152,8 @@ async function publishRevocable(
   agent: AgentObject,
 ): Promise<void> {
   const target = revocableTarget(node, agent, options.clock.nowMs());
-  const granted: Resources = sumOf(
-    options
-      .snapshot()
-      .ledger.tasks.filter((task) => task.agent === node.metadata.name)
-      .map((task) => task.revocable),
-  );
+  const { tasks } = options.figuresOf(node).ledger;
+  const granted: Resources = sumOf(tasks.map((task) => task.revocable));
   const wanted = {
     [REVOCABLE_CPU]: String(Math.max(target.cpuMillis, granted['cpus'] ?? 0)),
     [REVOCABLE_MEMORY]: String(Math.max(target.memoryBytes, granted['mem'] ?? 0)),

@@ -3,6 +3,7 @@ import type { AllocationCount, AllocationPlan, AllocatorSnapshot } from '../../a
 import type { FrameworkId, OfferId, RolePath } from '../../model/ids.ts';
 import { isEmpty, type Resources } from '../../model/resources.ts';
 import type { CancelTimer } from '../../ports/clock.ts';
+import type { Node } from '../../schema/kubeObjects.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
 import {
@@ -24,7 +25,13 @@ import { Members } from './members.ts';
 import { OfferFilters } from './offerFilters.ts';
 import { Operations } from './operations.ts';
 import type { SchedulingOptions } from './schedulingOptions.ts';
-import { type GatheredSnapshot, gatherSnapshot } from './snapshot.ts';
+import {
+  type AgentFigures,
+  type AgentSources,
+  type GatheredSnapshot,
+  gatherAgent,
+  gatherSnapshot,
+} from './snapshot.ts';
 import type {
   AcceptOutcome,
   FrameworkCallbacks,
@@ -47,6 +54,8 @@ export interface SchedulingLoop extends Scheduling {
   offers(): readonly Offer[];
   /** The present state as the allocator would see it now. */
   snapshot(): GatheredSnapshot;
+  /** What `snapshot` says of one node, without looking at the others. */
+  agent(node: Node): AgentFigures;
   /** Of the last cycle; undefined before the first. */
   lastPlan(): AllocationPlan | undefined;
   /** What frameworks said to inverse offers. */
@@ -223,19 +232,29 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   snapshot(): GatheredSnapshot {
-    const { options, nowMs } = { options: this.#options, nowMs: this.#options.clock.nowMs() };
     return gatherSnapshot({
-      world: options.world,
-      assumed: options.launcher.assumed(),
-      offers: this.offers(),
-      holds: options.holds(),
-      reservations: options.reservations(),
-      inMaintenance: options.inMaintenance(),
+      ...this.#onAgents(),
+      holds: this.#options.holds(),
       frameworks: this.#members.forAllocator((id) => this.#hoarders.isBackedOff(id, this.#nowMs())),
       filters: this.#filters.list(),
       counts: this.#counts,
-      nowMs,
     });
+  }
+
+  agent(node: Node): AgentFigures {
+    return gatherAgent(this.#onAgents(), node);
+  }
+
+  #onAgents(): AgentSources {
+    const { world, launcher, clock, ...options } = this.#options;
+    return {
+      world,
+      assumed: launcher.assumed(),
+      offers: this.#book?.offers.values() ?? [],
+      reservations: options.reservations(),
+      inMaintenance: options.inMaintenance(),
+      nowMs: clock.nowMs(),
+    };
   }
 
   #nowMs(): number {

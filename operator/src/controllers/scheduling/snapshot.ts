@@ -2,13 +2,14 @@ import type {
   AgentReservation,
   Allocation,
   AllocationCount,
+  AllocatorAgent,
   AllocatorFramework,
   AllocatorSnapshot,
   OfferFilter,
 } from '../../allocator/types.ts';
 import { agentId, JOBS_FRAMEWORK } from '../../model/ids.ts';
 import { NO_RESOURCES } from '../../model/resources.ts';
-import type { Pod } from '../../schema/kubeObjects.ts';
+import type { Node, Pod } from '../../schema/kubeObjects.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
 import { roleTableOf } from '../role/roleTable.ts';
@@ -37,20 +38,33 @@ export interface GatheredSnapshot {
   readonly ledger: Ledger;
 }
 
+/** What is on one node: what the snapshot says of it, read from its Pods alone. */
+export interface AgentFigures {
+  readonly agent: AllocatorAgent;
+  readonly ledger: Ledger;
+  readonly offers: readonly OutstandingOffer[];
+}
+
+export type AgentSources = Pick<
+  SnapshotInput,
+  'world' | 'assumed' | 'offers' | 'reservations' | 'inMaintenance' | 'nowMs'
+>;
+
+export function gatherAgent(input: AgentSources, node: Node): AgentFigures {
+  const { name } = node.metadata;
+  const ledger = ledgerOf(
+    input.world.pods.byIndex('node', name),
+    input.assumed.filter((pod) => pod.spec.nodeName === name),
+  );
+  const offers = [...input.offers].filter((offer) => offer.agent === name);
+  return { agent: agentOf(input, node, ledger), ledger, offers };
+}
+
 /** Reads the caches and the offers in memory into what one allocation cycle looks at. */
 export function gatherSnapshot(input: SnapshotInput): GatheredSnapshot {
   const { world } = input;
   const ledger = ledgerOf(world.pods.list(), input.assumed);
-  const agents = world.nodes.list().map((node) =>
-    allocatorAgentOf({
-      node,
-      agent: world.agents.get({ name: node.metadata.name }),
-      ledger,
-      reservations: input.reservations.get(node.metadata.name) ?? [],
-      inMaintenance: input.inMaintenance.has(node.metadata.name),
-      nowMs: input.nowMs,
-    }),
-  );
+  const agents = world.nodes.list().map((node) => agentOf(input, node, ledger));
   const roles = roleTableOf(world.roles.list(), world.quotas.list()).specs;
   const allocations = [
     ...ledger.tasks.map(taskAllocation),
@@ -68,6 +82,18 @@ export function gatherSnapshot(input: SnapshotInput): GatheredSnapshot {
       counts: input.counts,
     },
   };
+}
+
+function agentOf(input: AgentSources, node: Node, ledger: Ledger): AllocatorAgent {
+  const { name } = node.metadata;
+  return allocatorAgentOf({
+    node,
+    agent: input.world.agents.get({ name }),
+    ledger,
+    reservations: input.reservations.get(name) ?? [],
+    inMaintenance: input.inMaintenance.has(name),
+    nowMs: input.nowMs,
+  });
 }
 
 /** Holds whose instance does not run yet; once it does, its Pod counts and the hold is spent. */
