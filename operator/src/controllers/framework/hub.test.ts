@@ -108,6 +108,24 @@ describe('subscription', () => {
     });
   });
 
+  test('the last 50 that completed are remembered, however long ago they subscribed', async () => {
+    const eldest = await world.subscribe();
+    const others: Subscription[] = [];
+    for (let count = 0; count < 55; count += 1) {
+      await clock.advance(1_000);
+      others.push(await world.subscribe());
+    }
+    for (const who of [...others, eldest]) {
+      world.call(who, 'TEARDOWN');
+      await clock.settle();
+    }
+    const again = async (who: Subscription | undefined): Promise<string> =>
+      (await world.trySubscribe({ id: { value: who?.id ?? '' } })).kind;
+    expect(await again(eldest)).toBe('refused');
+    expect(await again(others.at(-1))).toBe('refused');
+    expect(await again(others[0])).toBe('accepted');
+  });
+
   test.each([
     ['a role without a Role object', { role: 'nope' }, /Role 'nope' does not exist/],
     ['a role that is closed to the namespace', { role: 'closed' }, /not for namespace 'tenants'/],

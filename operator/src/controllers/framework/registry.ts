@@ -37,6 +37,8 @@ export class Registry {
   readonly startedMs: number;
   readonly #options: FrameworkHubOptions;
   readonly #writer: PodWriter;
+  /** In the order in which they completed, as far as this process saw it. */
+  readonly #completed = new Set<FrameworkId>();
   readonly #known = new Map<FrameworkId, Registration>();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #changed = new Set<FrameworkId>();
@@ -163,6 +165,8 @@ export class Registry {
     this.updates.pause(id);
     this.operations.forget(id);
     registration.presence = { kind: 'completing' };
+    this.#completed.delete(id);
+    this.#completed.add(id);
     this.saveNow(id, () => {
       registration.presence = { kind: 'completed' };
       this.updates.abandon(id);
@@ -310,16 +314,19 @@ export class Registry {
 
   /** Only the newest completed frameworks are remembered; objects made by hand are never deleted. */
   #forgetOldest(): void {
-    const completed = this.#options.world.frameworks
-      .list()
-      .filter((one) => one.status?.completed === true && isManaged(one))
-      .toSorted((left, right) => (subscribedAt(left) < subscribedAt(right) ? 1 : -1));
+    const completed = latestCompletedFirst(
+      this.#options.world.frameworks
+        .list()
+        .filter((one) => one.status?.completed === true && isManaged(one)),
+      [...this.#completed],
+    );
     for (const object of completed.slice(MAX_COMPLETED)) {
       const place = placeOf(object);
       if (place === undefined) continue;
       this.objects.remove(place).catch((error: unknown) => {
         this.#options.log.warn('completed framework not deleted', { framework: place.id, error });
       });
+      this.#completed.delete(place.id);
     }
   }
 }
@@ -327,7 +334,22 @@ export class Registry {
 const isCompleted = (presence: Presence): boolean =>
   presence.kind === 'completing' || presence.kind === 'completed';
 
-const subscribedAt = (object: FrameworkObject): string => object.status?.subscribedAt ?? '';
+/**
+ * The order in which completed frameworks are remembered: those this process saw complete by that, the last one first, then those
+ * of masters before it, of which only the last subscription is known.
+ */
+function latestCompletedFirst(
+  objects: readonly FrameworkObject[],
+  order: readonly FrameworkId[],
+): readonly FrameworkObject[] {
+  const places = new Map<string, number>(order.map((id, at) => [id, at]));
+  const rank = (one: FrameworkObject): number => places.get(one.spec.frameworkId ?? '') ?? -1;
+  const subscribedAt = (one: FrameworkObject): string => one.status?.subscribedAt ?? '';
+  return objects.toSorted(
+    (left, right) =>
+      rank(right) - rank(left) || subscribedAt(right).localeCompare(subscribedAt(left)),
+  );
+}
 
 function isManaged(object: FrameworkObject): boolean {
   return Object.entries(MANAGED_BY).every(
