@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { PODS } from '../../../operator/src/schema/kubeKinds.ts';
 import type { ContainerStatus, Pod } from '../../../operator/src/schema/kubeObjects.ts';
+import { FRAMEWORKS, type FrameworkObject } from '../../../operator/src/schema/mezzoKinds.ts';
 import {
   MesosHttpClient,
   type PlannedTask,
@@ -178,6 +179,11 @@ describe('an operator killed with -9', () => {
     const pod = await eventually('its Pod', () => podOf('left-2'));
     await end(pod, 1);
     await framework.call('TEARDOWN');
+    // 202 says that the call was taken; a master that dies before it is written down has not heard it.
+    await eventually('the end to be durable', async () => {
+      const { items } = await all.kube.list<FrameworkObject>(FRAMEWORKS, {});
+      return items.every(({ status }) => status?.completed === true) ? true : undefined;
+    });
     await operator.process.kill('SIGKILL');
     framework.close();
     started += 1;
