@@ -74,7 +74,8 @@ export const STEPS: readonly Step[] = [
   gate('generated files', 'node', 'operator/src/schema/generate/cli.ts', '--check'),
   gate("chart's copies of the CRDs", 'node', 'charts/sync.ts', '--check'),
   binaries('integration'),
-  jest('integration', 'integration', 30, ON_ALL_PROCESSORS),
+  // They wait more than they compute.
+  jest('integration', 'integration', 30, '--maxWorkers=3'),
   jest('simulation', 'simulation', 10, ON_ALL_PROCESSORS),
   {
     tier: 'simulation',

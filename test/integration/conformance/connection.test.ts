@@ -1,7 +1,6 @@
-import { ALL_RULES } from '../../conformance/allRules.ts';
-import { isOfTheConnection, keepsTheRules } from './keepsTheRules.ts';
+import { keepsTheRules, rulesOf } from './keepsTheRules.ts';
 
 keepsTheRules(
   'the operator keeps the rules of calls, events and subscriptions',
-  ALL_RULES.filter(isOfTheConnection),
+  rulesOf('connection'),
 );

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { ALL_RULES } from '../../conformance/allRules.ts';
 import type { Rule } from '../../conformance/rule.ts';
 import { missingRoom, type Outcome, runSuite } from '../../conformance/runSuite.ts';
 import { eventually, OperatorCluster, type OperatorProcess } from '../operator/operatorCluster.ts';
@@ -58,8 +59,20 @@ export function keepsTheRules(name: string, rules: readonly Rule[]): void {
   }, 900_000);
 }
 
-/** Sections 1.1 to 1.7: how calls come and are answered, and who may subscribe. The rest is about tasks and offers. */
-export const isOfTheConnection = (rule: Rule): boolean => /^1\.[1-7]\//.test(rule.id);
+/** The suite in parts of about the same length, for as many workers: sections by number. */
+const PARTS = {
+  /** How calls come and are answered, and who may subscribe. */
+  connection: [1, 2, 3, 4, 5, 6, 7],
+  /** What becomes of tasks. */
+  tasks: [8, 9, 10],
+  /** What is offered, and what is done with offers. */
+  offers: [11, 12],
+} as const;
+
+export function rulesOf(part: keyof typeof PARTS): readonly Rule[] {
+  const sections: readonly number[] = PARTS[part];
+  return ALL_RULES.filter(({ id }) => sections.includes(Number(/^1\.(\d+)\//.exec(id)?.[1])));
+}
 
 const lineOf = (one: Outcome): string =>
   `${one.rule} [${one.wire}] ${one.section}: expected ${one.expected}; got ${one.got}`;

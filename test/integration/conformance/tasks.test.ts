@@ -1,7 +1,3 @@
-import { ALL_RULES } from '../../conformance/allRules.ts';
-import { isOfTheConnection, keepsTheRules } from './keepsTheRules.ts';
+import { keepsTheRules, rulesOf } from './keepsTheRules.ts';
 
-keepsTheRules(
-  'the operator keeps the rules of tasks, filters and operations',
-  ALL_RULES.filter((rule) => !isOfTheConnection(rule)),
-);
+keepsTheRules('the operator keeps the rules of tasks and their updates', rulesOf('tasks'));
