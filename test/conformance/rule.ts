@@ -19,6 +19,8 @@ export interface Rule {
   readonly title: string;
   /** Encodings it is about; both when absent. */
   readonly wires?: readonly Wire[];
+  /** It is about a framework that has completed: a master remembers the last few only, so nothing else may complete any meanwhile. */
+  readonly alone?: true;
   /** It takes offers, so no other such rule may run at the same time. */
   readonly offers?: true;
   /** What the endpoint must have for it. */

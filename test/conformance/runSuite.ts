@@ -37,7 +37,9 @@ export async function runSuite(options: SuiteOptions): Promise<readonly Outcome[
       .filter((rule) => rule.wires === undefined || rule.wires.includes(wire))
       .map((rule) => ({ rule, wire })),
   );
-  const queue = jobs.filter(({ rule }) => rule.offers === undefined);
+  const isAlone = ({ rule }: (typeof jobs)[number]): boolean =>
+    rule.offers !== undefined || rule.alone === true;
+  const queue = jobs.filter((job) => !isAlone(job));
   const runQueue = async (list: typeof jobs): Promise<void> => {
     for (let job = list.shift(); job !== undefined; job = list.shift()) {
       const outcome = await runRule(options, job.rule, job.wire);
@@ -46,7 +48,7 @@ export async function runSuite(options: SuiteOptions): Promise<readonly Outcome[
     }
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, () => runQueue(queue)));
-  await runQueue(jobs.filter(({ rule }) => rule.offers !== undefined));
+  await runQueue(jobs.filter(isAlone));
   if (options.cleansUp !== false) await cleanUp(options);
   return outcomes;
 }

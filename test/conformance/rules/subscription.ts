@@ -100,6 +100,7 @@ export const SUBSCRIPTION_RULES: readonly Rule[] = [
   {
     id: '1.7/timeout-zero',
     title: 'without failover_timeout a disconnected framework is removed, and its id refused',
+    alone: true,
     async run(c) {
       const session = await c.subscribe();
       session.response.close();
@@ -110,6 +111,7 @@ export const SUBSCRIPTION_RULES: readonly Rule[] = [
   {
     id: '1.7/timeout-passes',
     title: 'after its failover_timeout a disconnected framework is removed, not before',
+    alone: true,
     async run(c) {
       const session = await c.subscribe(c.info({ failover_timeout: 3 }));
       session.response.close();
@@ -125,6 +127,7 @@ export const SUBSCRIPTION_RULES: readonly Rule[] = [
   {
     id: '1.7/torn-down-id',
     title: 'the id of a framework that was torn down is refused with an ERROR event',
+    alone: true,
     async run(c) {
       const session = await c.subscribe(c.info(KEPT));
       await session.ok('TEARDOWN');
