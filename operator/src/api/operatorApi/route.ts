@@ -2,9 +2,7 @@ import { type Request, type Response, Router } from 'express';
 import type { Principal } from '../../controllers/framework/types.ts';
 import { planCall, type WriteCall } from '../../controllers/operatorCalls/planCall.ts';
 import type { CallRefusal } from '../../controllers/operatorCalls/types.ts';
-import { type Result, refuse } from '../../model/result.ts';
 import {
-  type OperatorCall,
   type OperatorCallType,
   parseOperatorCall,
   parseOperatorProtoCall,
@@ -13,9 +11,9 @@ import { OPERATOR_REPLY_CODEC } from '../../schema/mesos/operatorCodec.ts';
 import type { WireObject } from '../../schema/mesos/proto/types.ts';
 import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
-import { type BodyFault, parseJson, readBody } from '../jsonBody.ts';
-import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType, wireTypeOf } from '../mediaType.ts';
+import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType } from '../mediaType.ts';
 import type { RateLimit } from '../rateLimit.ts';
+import { readCall } from '../readCall.ts';
 import {
   answeredElsewhere,
   createGuard,
@@ -85,7 +83,7 @@ async function handlePost(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const call = await readCall(operator, request, response);
+  const call = await readCall(CALL_FORM, operator.context.limits.bodyBytes, request, response);
   if (call === undefined) return;
   const mediaType = replyType(request.headers.accept);
   if (mediaType === undefined) {
@@ -103,44 +101,11 @@ async function handlePost(
   }
 }
 
-/** The call in the body; undefined when it was refused, and the refusal sent. */
-async function readCall(
-  { context }: OperatorContext,
-  request: Request,
-  response: Response,
-): Promise<OperatorCall | undefined> {
-  const type = request.headers['content-type'];
-  if (type === undefined) {
-    sendError(response, 400, "Expecting 'Content-Type' to be present");
-    return undefined;
-  }
-  const wireType = wireTypeOf(type);
-  if (wireType === undefined) {
-    sendError(response, 415, `Expecting 'Content-Type' of '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
-    return undefined;
-  }
-  const body = await readBody(request, context.limits.bodyBytes);
-  const call = body.ok ? CALL_READERS[wireType](body.value) : body;
-  if (call.ok) return call.value;
-  // The rest of a refused body is not worth reading.
-  if (!body.ok) response.setHeader('Connection', 'close');
-  sendError(response, call.refusal.status, call.refusal.message);
-  return undefined;
-}
-
-/** A call out of a whole body; total over the wire types. */
-const CALL_READERS = {
-  [JSON_TYPE]: (bytes) => {
-    const json = parseJson(bytes);
-    return json.ok ? validated(parseOperatorCall(json.value)) : json;
-  },
-  [PROTOBUF_TYPE]: (bytes) => validated(parseOperatorProtoCall(bytes)),
-} as const satisfies Record<WireType, (bytes: Buffer) => Result<OperatorCall, BodyFault>>;
-
-function validated(call: Result<OperatorCall, string>): Result<OperatorCall, BodyFault> {
-  if (call.ok) return call;
-  return refuse({ status: 400, message: `Failed to validate master::Call: ${call.refusal}` });
-}
+const CALL_FORM = {
+  name: 'master::Call',
+  fromJson: parseOperatorCall,
+  fromProto: parseOperatorProtoCall,
+} as const;
 
 async function answerRead(
   { context, subscribers, startedMs }: OperatorContext,

@@ -2,14 +2,13 @@ import { type Request, type Response, Router } from 'express';
 import type { CallOutcome, FrameworkHub } from '../../controllers/framework/hub.ts';
 import type { UpdateOutcome } from '../../controllers/framework/subscriptions.ts';
 import type { Principal } from '../../controllers/framework/types.ts';
-import { type Result, refuse } from '../../model/result.ts';
 import { type Call, type CallOf, parseCall, parseProtoCall } from '../../schema/mesos/call.ts';
 import type { RouteContext } from '../context.ts';
 import { methodNotAllowed, sendError } from '../errors.ts';
 import { openEventStream } from '../eventStream.ts';
-import { type BodyFault, parseJson, readBody } from '../jsonBody.ts';
-import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType, wireTypeOf } from '../mediaType.ts';
+import { JSON_TYPE, PROTOBUF_TYPE, replyType, type WireType } from '../mediaType.ts';
 import type { RateLimit } from '../rateLimit.ts';
+import { readCall } from '../readCall.ts';
 import { StreamCounts } from '../streamCounts.ts';
 import { answeredElsewhere, createGuard, type Guard, limitOf, tooManyRequests } from './guard.ts';
 
@@ -66,7 +65,7 @@ async function handlePost(
     tooManyRequests(response);
     return;
   }
-  const call = await readCall(scheduler, request, response);
+  const call = await readCall(CALL_FORM, scheduler.context.limits.bodyBytes, request, response);
   if (call === undefined) return;
   const mediaType = replyType(request.headers.accept);
   if (mediaType === undefined && ACCEPT_COUNTS.has(call.kind)) {
@@ -91,44 +90,11 @@ async function handlePost(
 /** Calls whose reply has a form; the others are answered without a body. */
 const ACCEPT_COUNTS: ReadonlySet<Call['kind']> = new Set(['SUBSCRIBE', 'RECONCILE_OPERATIONS']);
 
-/** The call in the body; undefined when it was refused, and the refusal sent. */
-async function readCall(
-  { context }: SchedulerContext,
-  request: Request,
-  response: Response,
-): Promise<Call | undefined> {
-  const type = request.headers['content-type'];
-  if (type === undefined) {
-    sendError(response, 400, "Expecting 'Content-Type' to be present");
-    return undefined;
-  }
-  const wireType = wireTypeOf(type);
-  if (wireType === undefined) {
-    sendError(response, 415, `Expecting 'Content-Type' of '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
-    return undefined;
-  }
-  const body = await readBody(request, context.limits.bodyBytes);
-  const call = body.ok ? CALL_READERS[wireType](body.value) : body;
-  if (call.ok) return call.value;
-  // The rest of a refused body is not worth reading.
-  if (!body.ok) response.setHeader('Connection', 'close');
-  sendError(response, call.refusal.status, call.refusal.message);
-  return undefined;
-}
-
-/** A call out of a whole body; total over the wire types. */
-const CALL_READERS = {
-  [JSON_TYPE]: (bytes) => {
-    const json = parseJson(bytes);
-    return json.ok ? validated(parseCall(json.value)) : json;
-  },
-  [PROTOBUF_TYPE]: (bytes) => validated(parseProtoCall(bytes)),
-} as const satisfies Record<WireType, (bytes: Buffer) => Result<Call, BodyFault>>;
-
-function validated(call: Result<Call, string>): Result<Call, BodyFault> {
-  if (call.ok) return call;
-  return refuse({ status: 400, message: `Failed to validate scheduler call: ${call.refusal}` });
-}
+const CALL_FORM = {
+  name: 'scheduler call',
+  fromJson: parseCall,
+  fromProto: parseProtoCall,
+} as const;
 
 function headerOf(request: Request, name: string): string | undefined {
   const value = request.headers[name];
