@@ -12,6 +12,7 @@ const HELM3 = '3.22.0';
 const KUBECONFORM = '0.8.0';
 const HELM_UNITTEST = '1.1.2';
 const PROMETHEUS = '2.42.0';
+const MESOS_GO = '0.0.11';
 
 const [KUBE_MAJOR, KUBE_MINOR] = KUBERNETES.split('.');
 const KUBE_LDFLAGS = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']
@@ -229,6 +230,26 @@ const pause: Unit = {
   build: go('pause', { pause: '.' }),
 };
 
+const mesosGoFiles = ['example-scheduler', 'example-executor', 'msh'] as const;
+const MESOS_GO_COMMANDS = 'github.com/mesos/mesos-go/api/v1/cmd';
+/** Frameworks nobody here wrote, for the tests; there are no releases of them, only the source. */
+const mesosGo: Unit = {
+  name: 'mesos-go',
+  version: MESOS_GO,
+  files: mesosGoFiles,
+  build: {
+    kind: 'go',
+    group: 'mesos-go',
+    packages: Object.fromEntries(
+      mesosGoFiles.map((file) => [file, `${MESOS_GO_COMMANDS}/${file}`]),
+    ),
+    // msh needs C for the terminal; static, so that the executor runs in any image.
+    tags: 'netgo osusergo',
+    ldflags: '-linkmode external -extldflags -static',
+    cgoDebian: [],
+  },
+};
+
 export const UNITS = [
   etcd,
   kubernetes('kube-apiserver'),
@@ -249,6 +270,7 @@ export const UNITS = [
   busybox,
   nft,
   pause,
+  mesosGo,
 ] as const satisfies readonly Unit[];
 
 /** Asset → the unit it belongs to and its file there (`.` for the whole folder). */
@@ -275,6 +297,9 @@ export const ASSETS = {
   busybox: ['busybox', 'busybox'],
   nft: ['nft', 'nft'],
   pause: ['pause', 'pause'],
+  'example-scheduler': ['mesos-go', 'example-scheduler'],
+  'example-executor': ['mesos-go', 'example-executor'],
+  msh: ['mesos-go', 'msh'],
 } as const satisfies Record<string, readonly [unit: string, file: string]>;
 
 export type AssetName = keyof typeof ASSETS;

@@ -53,6 +53,7 @@ async function cgoEnvironment(
       cause: error,
     });
   });
+  if (recipe.cgoDebian.length === 0) return { CGO_ENABLED: '1' };
   await unpackDebian(recipe.cgoDebian, sysroot, stateDir);
   const triplet = (await exec('cc', ['-dumpmachine'])).trim();
   const flags = {
