@@ -24,7 +24,7 @@ import {
 /** A column of `kubectl get`; `wide` ones appear with `-o wide` only. */
 export interface PrinterColumn {
   readonly name: string;
-  readonly type: 'string' | 'integer' | 'boolean' | 'date';
+  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
   readonly jsonPath: string;
   readonly description: string;
   readonly wide?: true;
@@ -59,6 +59,12 @@ const text = (name: string, jsonPath: string, description: string): PrinterColum
 const count = (name: string, jsonPath: string, description: string): PrinterColumn => ({
   name,
   type: 'integer',
+  jsonPath,
+  description,
+});
+const decimal = (name: string, jsonPath: string, description: string): PrinterColumn => ({
+  name,
+  type: 'number',
   jsonPath,
   description,
 });
@@ -108,7 +114,7 @@ export const KIND_TABLE = [
     selectableFields: ['.spec.path'],
     columns: [
       text('Path', '.spec.path', 'Path of the role in the role tree.'),
-      count('Weight', '.spec.weight', 'Weight among the siblings of the role.'),
+      decimal('Weight', '.spec.weight', 'Weight among the siblings of the role.'),
       text('Share', '.status.dominantShare', 'Dominant share of the cluster the role holds.'),
       ...amounts('Allocated', '.status.allocated', 'allocated to tasks of the role and below'),
       ...amounts('Offered', '.status.offered', 'in offers that are not answered yet'),

@@ -1,13 +1,11 @@
 import { ok } from '../../model/result.ts';
+import { isWholeThousandths, MAX_WEIGHT, MIN_WEIGHT } from '../../schema/crd/role.ts';
 import { printable, roleFault } from '../../schema/mesos/framework.ts';
 import type { OperatorCallOf } from '../../schema/mesos/operatorCall.ts';
 import { ROLES } from '../../schema/mezzoKinds.ts';
 import type { ClusterView } from '../clusterView/types.ts';
 import { creation, objectNameFor, refuseAs } from './planning.ts';
 import type { CallPlan, PlannedWrite } from './types.ts';
-
-/** Bounds of `Role.spec.weight`. */
-const MAX_WEIGHT = 1_000_000;
 
 /** UPDATE_WEIGHTS: the weight of each role's Role object. Source: Mesos `src/master/weights_handler.cpp`. */
 export function decideWeights(
@@ -24,10 +22,10 @@ export function decideWeights(
         'badRequest',
         `Invalid weight '${weight}' of role '${role}': weights must be positive`,
       );
-    if (!Number.isInteger(weight) || weight > MAX_WEIGHT)
+    if (weight < MIN_WEIGHT || weight > MAX_WEIGHT || !isWholeThousandths(weight))
       return refuseAs(
         'badRequest',
-        `Invalid weight '${weight}' of role '${role}': here weights are whole numbers from 1 to ${MAX_WEIGHT}; multiply the weights of all roles alike`,
+        `Invalid weight '${weight}' of role '${role}': here weights are from ${MIN_WEIGHT} to ${MAX_WEIGHT} with at most three decimal places; multiply or round the weights of all roles alike`,
       );
     const name = view.roles.find((one) => one.role === role)?.roleObject;
     writes.push(

@@ -26,6 +26,15 @@ describe('roles and quotas by path', () => {
       { path: '*', weightMilli: 1000, guarantees: {}, limits: {} },
     ]);
   });
+  test.each([
+    [1.5, 1500],
+    [0.001, 1],
+    [1.001, 1001],
+    [4.35, 4350],
+  ])('weight %s is %s thousandths, without rounding faults', (weight, weightMilli) => {
+    const { specs } = roleTableOf([role('web', 'web', { weight })], []);
+    expect(specs.find((one) => one.path === 'web')?.weightMilli).toBe(weightMilli);
+  });
   test('a quota joins the role of its path; a path with a quota alone counts too', () => {
     const table = roleTableOf(
       [role('web', 'eng/web', { weight: 3 })],

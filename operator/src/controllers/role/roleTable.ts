@@ -37,7 +37,7 @@ function joinByPath(roles: readonly RoleObject[], quotas: readonly QuotaObject[]
   const paths = new Set<RolePath>([DEFAULT_ROLE, ...roleOf.keys(), ...quotaOf.keys()]);
   const specs = [...paths].toSorted().map((path) => ({
     path,
-    weightMilli: (roleOf.get(path)?.spec.weight ?? 1) * 1000,
+    weightMilli: Math.round((roleOf.get(path)?.spec.weight ?? 1) * 1000),
     ...quotaInEffect(quotaOf.get(path)),
   }));
   return { specs, roleOf, quotaOf, shadowed };

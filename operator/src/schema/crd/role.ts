@@ -4,6 +4,15 @@ import { bornUnobserved, StatusBase, Tier } from './common.ts';
 import { count, patterned, RolePathField, roleIsImmutable, seconds, text } from './fields.ts';
 import { kube } from './kubeMeta.ts';
 
+/** Bounds of a weight; Mesos knows none, but thousandths must stay exact. */
+export const MIN_WEIGHT = 0.001;
+export const MAX_WEIGHT = 1_000_000;
+const WEIGHT_MUST = 'weight must have at most three decimal places, such as 2, 1.5 or 0.125';
+
+/** True when a weight can be kept in thousandths without rounding. */
+export const isWholeThousandths = (weight: number): boolean =>
+  Math.round(weight * 1000) / 1000 === weight;
+
 export const RoleSpec = z
   .object({
     path: RolePathField.meta(
@@ -16,15 +25,23 @@ export const RoleSpec = z
       }),
     ),
     weight: z
-      .int()
-      .min(1)
-      .max(1_000_000)
+      .number()
+      .min(MIN_WEIGHT)
+      .max(MAX_WEIGHT)
+      .refine(isWholeThousandths, WEIGHT_MUST)
       .optional()
       .meta(
         kube({
           description:
-            'Share of the role among its siblings; 1 is normal, a role of weight 3 is due three times as much.',
+            'Share of the role among its siblings, whole or with up to three decimal places; 1 is normal, a role of ' +
+            'weight 1.5 is due half as much again.',
           default: 1,
+          rules: [
+            // The API server compares a whole number with the bound cut to a whole one, so 0 would pass.
+            { rule: 'self >= 0.001', message: 'weight must be above zero: at least 0.001' },
+            // The division is what reads `1.001`: anything else than the nearest double has more places.
+            { rule: 'double(int(self * 1000.0 + 0.5)) / 1000.0 == self', message: WEIGHT_MUST },
+          ],
         }),
       ),
     tiers: z
