@@ -46,6 +46,8 @@ export interface ControlPlane {
   restartApiServer(extraArgs?: readonly string[]): Promise<void>;
   /** Makes etcd forget every old revision. */
   compactEtcd(): Promise<void>;
+  /** Deletes what is stored under a path, such as `/registry/pods/a/`, past the API server and all finalizers. */
+  emptyEtcd(path: string): Promise<void>;
   /** Stops every process; the folder stays. */
   stop(): Promise<void>;
 }
@@ -139,6 +141,7 @@ async function startOn(
       running.api = await serve(extraArgs);
     },
     compactEtcd: () => etcd.compact(),
+    emptyEtcd: (path) => etcd.deleteUnder(path),
   };
 }
 

@@ -12,6 +12,8 @@ export interface Etcd {
   readonly process: ManagedProcess;
   /** Forgets every revision up to now: a watch or a list from before is answered 410. */
   compact(): Promise<void>;
+  /** Deletes every key that begins so, past the API server and all finalizers. */
+  deleteUnder(prefix: string): Promise<void>;
 }
 
 export interface EtcdOptions {
@@ -52,7 +54,12 @@ export async function startEtcd(options: EtcdOptions): Promise<Etcd> {
   }).catch(async (error: unknown) => {
     throw new Error(await describeEnd(process), { cause: error });
   });
-  return { url, process, compact: () => compact(url) };
+  return {
+    url,
+    process,
+    compact: () => compact(url),
+    deleteUnder: (prefix) => deleteUnder(url, prefix),
+  };
 }
 
 async function compact(url: string): Promise<void> {
@@ -60,6 +67,15 @@ async function compact(url: string): Promise<void> {
   const revision = (range as { header?: { revision?: string } }).header?.revision;
   if (revision === undefined) throw new Error('etcd answered a range without its revision');
   await post(url, '/v3/kv/compaction', { revision, physical: true });
+}
+
+async function deleteUnder(url: string, prefix: string): Promise<void> {
+  const key = Buffer.from(prefix);
+  const end = Buffer.from(prefix);
+  // etcd's way to say "with this prefix": up to the next key that has another one.
+  end[end.length - 1] = (end[end.length - 1] ?? 0) + 1;
+  const range = { key: key.toString('base64'), range_end: end.toString('base64') };
+  await post(url, '/v3/kv/deleterange', range);
 }
 
 async function post(url: string, path: string, body: object): Promise<unknown> {

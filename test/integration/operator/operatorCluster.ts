@@ -75,7 +75,11 @@ export class OperatorCluster {
   }
 
   /** Starts an operator and waits until it is ready; `name` is that of its log. */
-  async startOperator(name = 'operator', flags: readonly string[] = []): Promise<OperatorProcess> {
+  async startOperator(
+    name = 'operator',
+    flags: readonly string[] = [],
+    nodeFlags: readonly string[] = [],
+  ): Promise<OperatorProcess> {
     const [httpPort, metricsPort] = await freePorts(2);
     const metricsUrl = `http://127.0.0.1:${metricsPort}`;
     const child = await startProcess({
@@ -83,6 +87,7 @@ export class OperatorCluster {
       command: process.execPath,
       args: [
         '--no-warnings',
+        ...nodeFlags,
         join(REPOSITORY, 'operator/src/main.ts'),
         '--kubeconfig',
         this.cluster.kubeconfigPath,
