@@ -4,15 +4,18 @@ import type { AssetName } from '../assets/catalog.ts';
 import { ensureAssets } from '../assets/ensure.ts';
 import type { AssetOptions } from '../assets/types.ts';
 import { type ControlPlane, startControlPlane } from '../controlPlane.ts';
+import { FETCHER_IMAGE, fetcherImage } from '../images/fetcherImage.ts';
 import { type Kubectl, kubectlFor } from '../kubectl.ts';
 import { startFakeNodes } from '../nodes/fakeNodes.ts';
 import { type RealNode, startRealNodes } from '../nodes/realNodes.ts';
 import { exec } from '../support/exec.ts';
+import { freePorts } from '../support/freePorts.ts';
 import type { Lifetime } from '../support/managedProcess.ts';
 import { waitFor } from '../support/waitFor.ts';
 import { applyCrds, applyExamples } from './apply.ts';
 import type { Console } from './console.ts';
 import {
+  agentMesosHost,
   type OperatorEndpoints,
   startAgents,
   startFramework,
@@ -45,17 +48,21 @@ export async function bringUp(input: BringUpInput): Promise<ClusterState> {
   const { options, dir, console } = input;
   const lifetime: Lifetime = options.detach ? 'detached' : 'parent';
   const assets: AssetOptions = { from: options.assetsFrom, log: (line) => console.note(line) };
+  const [agentMesosPort = 0] = await freePorts(1);
   const { state, kubectl, nodes, operator } = options.useCurrent
     ? await useCurrentContext(input, lifetime, assets)
-    : await makeCluster(input, lifetime, assets);
+    : await makeCluster(input, { lifetime, assets, agentMesosPort });
   if (operator === undefined) return state;
   const { kubeconfigPath } = state;
   const { schedulerUrl, metricsUrl } = operator;
-  const full: ClusterState = { ...state, schedulerUrl, metricsUrl };
+  const agentUrls = Object.fromEntries(
+    nodes.map(({ name }, index) => [name, `http://${agentMesosHost(index)}:${agentMesosPort}`]),
+  );
+  const full: ClusterState = { ...state, schedulerUrl, metricsUrl, agentUrls };
   await writeState(full);
   if (nodes.length > 0) {
     await console.step('starting the node agents', () =>
-      startAgents({ dir, kubeconfigPath, lifetime, nodes, schedulerUrl }),
+      startAgents({ dir, kubeconfigPath, lifetime, nodes, schedulerUrl, agentMesosPort }),
     );
   } else if (options.useCurrent) {
     console.note('no node agents are started on foreign nodes: install the chart for them');
@@ -78,9 +85,10 @@ async function install(
   kubectl: Kubectl,
   { dir, kubeconfigPath }: ClusterState,
   lifetime: Lifetime,
+  more: Pick<Parameters<typeof startOperator>[0], 'agentMesosPort' | 'operatorArgs'> = {},
 ): Promise<OperatorEndpoints> {
   await applyCrds(kubectl);
-  return startOperator({ dir, kubeconfigPath, lifetime });
+  return startOperator({ dir, kubeconfigPath, lifetime, ...more });
 }
 
 interface Cluster {
@@ -90,10 +98,15 @@ interface Cluster {
   readonly operator: OperatorEndpoints | undefined;
 }
 
+interface Own {
+  readonly lifetime: Lifetime;
+  readonly assets: AssetOptions;
+  readonly agentMesosPort: number;
+}
+
 async function makeCluster(
   { options, dir, console }: BringUpInput,
-  lifetime: Lifetime,
-  assets: AssetOptions,
+  { lifetime, assets, agentMesosPort }: Own,
 ): Promise<Cluster> {
   const { kind, count } = options.nodes;
   const names: readonly AssetName[] = [
@@ -120,7 +133,12 @@ async function makeCluster(
   const [nodes, operator] = await console.step(title, () =>
     Promise.all([
       startNodes(cluster, options.nodes, assets),
-      options.onlyCluster ? undefined : install(kubectl, state, lifetime),
+      options.onlyCluster
+        ? undefined
+        : install(kubectl, state, lifetime, {
+            operatorArgs: ['--fetcher-image', FETCHER_IMAGE],
+            ...(kind === 'real' ? { agentMesosPort } : {}),
+          }),
     ]),
   );
   return { state, kubectl, nodes, operator };
@@ -131,7 +149,14 @@ async function startNodes(
   { kind, count }: UpOptions['nodes'],
   assets: AssetOptions,
 ): Promise<readonly RealNode[]> {
-  if (kind === 'real') return (await startRealNodes(cluster, { count, assets })).nodes;
+  if (kind === 'real') {
+    const [real, image] = await Promise.all([
+      startRealNodes(cluster, { count, assets }),
+      fetcherImage(),
+    ]);
+    await real.importImage(image);
+    return real.nodes;
+  }
   await startFakeNodes(cluster, { count, assets });
   return [];
 }

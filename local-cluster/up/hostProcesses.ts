@@ -27,6 +27,8 @@ interface HostOptions {
   readonly lifetime: Lifetime;
   /** Further flags of the operator. */
   readonly operatorArgs?: readonly string[];
+  /** Where the agents serve what old clients read from Mesos agents; not served without it. */
+  readonly agentMesosPort?: number;
 }
 
 const READY_TIMEOUT_MS = 60_000;
@@ -62,6 +64,9 @@ export async function startOperator(options: HostOptions): Promise<OperatorEndpo
       '--default-task-image',
       'mezzo.local/busybox:1',
       '--insecure-loopback',
+      ...(options.agentMesosPort === undefined
+        ? []
+        : ['--agent-mesos-port', String(options.agentMesosPort)]),
       ...(options.operatorArgs ?? []),
     ],
     dir: options.dir,
@@ -116,6 +121,7 @@ export async function startAgents(
           '0',
           '--report-url',
           `${options.schedulerUrl}${REPORT_PATH}`,
+          ...mesosArgs(options.nodes.indexOf(node), node, options.agentMesosPort),
         ],
         dir: options.dir,
         cwd: REPOSITORY,
@@ -123,6 +129,27 @@ export async function startAgents(
       }),
     ),
   );
+}
+
+/**
+ * Address at which the agent of the node with this index serves, starting at 0. All agents of a cluster have one port, so
+ * each has an address of its own. All are loopback: callers there need no credentials.
+ */
+export const agentMesosHost = (index: number): string => `127.0.0.${index + 2}`;
+
+function mesosArgs(index: number, node: RealNode, port: number | undefined): readonly string[] {
+  if (port === undefined) return [];
+  return [
+    '--mesos-host',
+    agentMesosHost(index),
+    '--mesos-port',
+    String(port),
+    // What the node has mounted over /var/lib and /var/log, see nodeNamespace.ts.
+    '--pods-dir',
+    join(node.dir, 'var-lib', 'kubelet', 'pods'),
+    '--pod-logs-dir',
+    join(node.dir, 'var-log', 'pods'),
+  ];
 }
 
 /** Starts the example framework, which reaches Mezzo only through the scheduler API. */

@@ -21,6 +21,9 @@ export async function report(state: ClusterState, kubectl: Kubectl): Promise<Rep
     ['nodes', state.nodes],
     ['scheduler API', state.schedulerUrl && `${state.schedulerUrl}/api/v1/scheduler`],
     ['metrics', state.metricsUrl && `${state.metricsUrl}/metrics`],
+    ...Object.entries(state.agentUrls ?? {}).map(
+      ([node, url]) => [`agent ${node}`, `${url}/state`] as const,
+    ),
     ['state and logs', `${state.dir} (*.log)`],
     ['processes', `${processes.length - dead.length} of ${processes.length} run`],
     ['not running', dead.map(({ pidPath }) => nameIn(state.dir, pidPath)).join(', ') || undefined],

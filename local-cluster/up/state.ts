@@ -14,6 +14,8 @@ export interface ClusterState {
   readonly foreign: boolean;
   readonly schedulerUrl?: string;
   readonly metricsUrl?: string;
+  /** Where agents serve what old clients read from Mesos agents, by node. */
+  readonly agentUrls?: Readonly<Record<string, string>>;
 }
 
 const file = (dir: string): string => join(dir, 'cluster.json');

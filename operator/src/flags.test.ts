@@ -81,9 +81,19 @@ describe('flags', () => {
       fetchMaxBytes: 2 ** 30,
       fetchHosts: undefined,
     });
-    const argv = ['--agent-ports', '5000-5001', '--fetch-max-mb', '2', '--fetch-hosts', 'a,b'];
+    const argv = [
+      '--agent-ports',
+      '5000-5001',
+      '--agent-mesos-port',
+      '6051',
+      '--fetch-max-mb',
+      '2',
+      '--fetch-hosts',
+      'a,b',
+    ];
     expect(valueOf([...argv, '--fetcher-image', 'm:1'])).toMatchObject({
       agentPorts: { begin: 5000, end: 5001 },
+      agentMesosPort: 6051,
       fetcherImage: 'm:1',
       fetchMaxBytes: 2 ** 21,
       fetchHosts: ['a', 'b'],

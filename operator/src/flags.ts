@@ -18,6 +18,7 @@ export interface Flags {
   readonly fetcherImage: string | undefined;
   readonly fetchMaxBytes: number;
   readonly fetchHosts: readonly string[] | undefined;
+  readonly agentMesosPort: number;
   readonly agentPorts: { readonly begin: number; readonly end: number };
   readonly frameworkNamespace: string;
   readonly impersonate: boolean;
@@ -47,6 +48,7 @@ const OPTIONS = {
   'fetch-max-mb': { type: 'string' },
   'fetch-hosts': { type: 'string' },
   'agent-ports': { type: 'string' },
+  'agent-mesos-port': { type: 'string' },
   'framework-namespace': { type: 'string' },
   impersonate: { type: 'boolean' },
   'agent-service-account': { type: 'string' },
@@ -74,6 +76,7 @@ export const USAGE = `usage: operator [flags]           run the operator
   --fetch-max-mb N              most that the URIs of one task may bring (default 1024)
   --fetch-hosts HOST,HOST       hosts URIs may be fetched from (default: any)
   --agent-ports BEGIN-END       ports of every node that are offered to frameworks (default 20000-29999)
+  --agent-mesos-port N          port at which offers and views say that agents are (default 5051)
   --framework-namespace NAME    where frameworks without a namespace of their own run (default: default)
   --impersonate                 create framework Pods as the framework's principal
   --agent-service-account NAME  system:serviceaccount:NS:NAME of the node agents
@@ -111,6 +114,7 @@ export function parseFlags(
     retentionSeconds: numberOf(values['retention-seconds'], 120),
     lostAfterSeconds: numberOf(values['lost-after-seconds'], 300),
     fetchMaxMb: numberOf(values['fetch-max-mb'], 1_024),
+    agentMesosPort: numberOf(values['agent-mesos-port'], 5_051),
   };
   const fault = faultOf(values, numbers, environment);
   if (fault !== undefined) return refuse(fault);
@@ -184,6 +188,7 @@ const RANGES = {
   'retention-seconds': { field: 'retentionSeconds', least: 0, most: 86_400 },
   'lost-after-seconds': { field: 'lostAfterSeconds', least: 10, most: 86_400 },
   'fetch-max-mb': { field: 'fetchMaxMb', least: 1, most: 1_048_576 },
+  'agent-mesos-port': { field: 'agentMesosPort', least: 1, most: 65_535 },
 } as const;
 
 const LOG_LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error'];

@@ -119,6 +119,7 @@ function configOf(flags: Flags, identity: string): OperatorConfig {
         ? {}
         : { fetcher: fetcherOf(flags.fetcherImage, flags) }),
       agentPorts: flags.agentPorts,
+      agentPort: flags.agentMesosPort,
       runAsUser: 65534,
       impersonate: flags.impersonate,
       advertised: { hostname: flags.advertiseIp, ip: flags.advertiseIp, port: flags.httpPort },

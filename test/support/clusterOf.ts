@@ -71,6 +71,7 @@ export const AN_AGENT: ViewedAgent = {
   id: 'node-1',
   hostname: 'node-1',
   ip: '10.0.0.1',
+  port: 5055,
   attributes: { hostname: 'node-1' },
   active: true,
   deactivated: false,

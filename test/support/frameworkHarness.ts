@@ -51,6 +51,7 @@ export const TEST_CONFIG: FrameworkHubConfig = {
   defaultImage: 'busybox:1',
   runAsUser: 65534,
   impersonate: true,
+  agentPort: 5055,
   advertised: { hostname: 'master.test', ip: '10.0.0.9', port: 5050 },
   heartbeatMs: 5_000,
   recoveryGraceMs: 60_000,

@@ -193,6 +193,7 @@ class OperatorProcess implements Operator {
       summaries: this.#hub?.frameworks() ?? [],
       outstanding: (framework) => this.#controllers.scheduling.outstanding(framework),
       nowMs: this.#options.clock.nowMs(),
+      agentPort: this.#options.config.frameworks.agentPort,
     });
   }
 

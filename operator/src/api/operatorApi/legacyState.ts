@@ -11,7 +11,7 @@ import { MESOS_VERSION } from '../../controllers/framework/subscriptions.ts';
 import { subtract, sumOf } from '../../model/resources.ts';
 import type { MesosTaskState } from '../../schema/mesos/event.ts';
 import { quantities, scalars, together } from './legacyResources.ts';
-import { AGENT_CAPABILITIES, AGENT_PORT, type MasterFacts } from './masterFacts.ts';
+import { AGENT_CAPABILITIES, type MasterFacts } from './masterFacts.ts';
 import { agentResources, heldResources } from './wireResources.ts';
 
 /** JSON of the read endpoints, as Mesos shaped it. Source: Mesos `src/master/readonly_handler.cpp`, `src/common/http.cpp`. */
@@ -101,9 +101,9 @@ export function legacyAgent(agent: ViewedAgent): object {
   return {
     id: agent.id,
     hostname: agent.hostname,
-    port: AGENT_PORT,
+    port: agent.port,
     attributes: agent.attributes,
-    pid: `slave(1)@${agent.ip}:${AGENT_PORT}`,
+    pid: `slave(1)@${agent.ip}:${agent.port}`,
     registered_time: seconds(agent.registeredMs),
     resources: scalars(agent.total),
     used_resources: scalars(agent.allocated),

@@ -11,9 +11,6 @@ export interface MasterFacts {
   readonly capabilities: readonly string[];
 }
 
-/** Port under which old clients expect a Mesos agent. */
-export const AGENT_PORT = 5051;
-
 /** What every agent can do, in the names of Mesos's `AgentInfo.Capability`. */
 export const AGENT_CAPABILITIES: readonly string[] = [
   'MULTI_ROLE',

@@ -286,8 +286,8 @@ describe('shapes of Mesos', () => {
     expect(first).toMatchObject({
       id: 'node-1',
       hostname: 'node-1',
-      port: 5051,
-      pid: 'slave(1)@10.0.0.1:5051',
+      port: 5055,
+      pid: 'slave(1)@10.0.0.1:5055',
       attributes: { hostname: 'node-1' },
       resources: { cpus: 4, mem: 2048, cpus_revocable: 0.7 },
       used_resources: { cpus: 1.5 },

@@ -12,7 +12,7 @@ import { sumOf } from '../../model/resources.ts';
 import { ipToMesosInt } from '../../schema/mesos/event.ts';
 import type { WireObject } from '../../schema/mesos/proto/types.ts';
 import { scalars } from './legacyResources.ts';
-import { AGENT_CAPABILITIES, AGENT_PORT, type MasterFacts } from './masterFacts.ts';
+import { AGENT_CAPABILITIES, type MasterFacts } from './masterFacts.ts';
 import { heldResources, totalResources } from './wireResources.ts';
 
 /** Messages of the v1 operator API, as both wire forms take them. Empty lists are left out, as Mesos leaves them out. */
@@ -124,7 +124,7 @@ export function v1Agent(agent: ViewedAgent, view: ClusterView): WireObject {
     agent_info: {
       id: id(agent.id),
       hostname: agent.hostname,
-      port: AGENT_PORT,
+      port: agent.port,
       ...listed('resources', total),
       ...listed(
         'attributes',
@@ -138,7 +138,7 @@ export function v1Agent(agent: ViewedAgent, view: ClusterView): WireObject {
     active: agent.active,
     deactivated: agent.deactivated,
     version: MESOS_VERSION,
-    pid: `slave(1)@${agent.ip}:${AGENT_PORT}`,
+    pid: `slave(1)@${agent.ip}:${agent.port}`,
     ...timed('registered_time', agent.registeredMs),
     ...listed('total_resources', total),
     ...listed('allocated_resources', held.flatMap(heldResources)),

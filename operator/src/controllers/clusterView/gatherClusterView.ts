@@ -4,7 +4,7 @@ import { NO_RESOURCES, type Resources, sumOf } from '../../model/resources.ts';
 import type { FrameworkObject, ReservationObject } from '../../schema/mezzoKinds.ts';
 import { parseResources } from '../../schema/quantity.ts';
 import type { FrameworkSummary } from '../framework/types.ts';
-import { hostnameOf, ipOf } from '../framework/wireOffer.ts';
+import { DEFAULT_AGENT_PORT, hostnameOf, ipOf } from '../framework/wireOffer.ts';
 import { roleViews, type ViewInput } from '../gatherViews.ts';
 import { roleTableOf } from '../role/roleTable.ts';
 import { attributesOf } from '../scheduling/agents.ts';
@@ -29,6 +29,8 @@ export interface ClusterViewInput extends ViewInput {
   readonly summaries: readonly FrameworkSummary[];
   readonly outstanding: (framework: ReturnType<typeof frameworkId>) => readonly Offer[];
   readonly nowMs: number;
+  /** Port at which agents serve what old clients read; absent: 5051. */
+  readonly agentPort?: number | undefined;
 }
 
 /** Reads the caches and what is in memory into the cluster as a Mesos master would tell it. */
@@ -69,7 +71,7 @@ const holdingOf = (parts: readonly Holding[]): Holding => ({
 });
 
 function viewedAgents(
-  { world, gathered }: ClusterViewInput,
+  { world, gathered, agentPort = DEFAULT_AGENT_PORT }: ClusterViewInput,
   tasks: readonly ViewedTask[],
   windows: readonly ViewedWindow[],
 ): readonly ViewedAgent[] {
@@ -100,6 +102,7 @@ function viewedAgents(
       id: agent.id,
       hostname: hostnameOf(agent.id, node),
       ip: ipOf(node),
+      port: agentPort,
       attributes: agent.attributes,
       active: agent.schedulable,
       deactivated: draining || world.agents.get({ name: agent.id })?.spec?.freeze === true,

@@ -33,6 +33,8 @@ export interface ViewedAgent {
   readonly id: string;
   readonly hostname: string;
   readonly ip: string;
+  /** Where it serves what old clients read. */
+  readonly port: number;
   readonly attributes: { readonly [name: string]: string };
   /** It answers and takes work. */
   readonly active: boolean;

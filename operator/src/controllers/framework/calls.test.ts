@@ -292,7 +292,7 @@ describe('offers tell', () => {
             agent_id: { value: 'node-1' },
             url: {
               scheme: 'http',
-              address: { hostname: 'node-1.test', ip: '10.0.0.1', port: 5051 },
+              address: { hostname: 'node-1.test', ip: '10.0.0.1', port: 5055 },
               path: '/slave(1)',
             },
             unavailability: { start: { nanoseconds: 5_000_000_000 } },

@@ -195,7 +195,7 @@ export class Subscriptions {
 
   #callbacks(registration: Registration): FrameworkCallbacks {
     const { id } = registration.place;
-    const { world, scheduling } = this.#options;
+    const { world, scheduling, config } = this.#options;
     return {
       onOffers: (offers) => {
         registration.offers.sent += offers.length;
@@ -204,6 +204,7 @@ export class Subscriptions {
             wireOffer(offer, id, registration.profile.capabilities, {
               node: world.nodes.get({ name: offer.agent }),
               reservations: scheduling.reservations(),
+              agentPort: config.agentPort,
             }),
             id,
             offer,
@@ -219,7 +220,10 @@ export class Subscriptions {
       },
       onInverseOffers: (offers) => {
         const wire = offers.map((offer) =>
-          wireInverseOffer(offer, id, world.nodes.get({ name: offer.agent })),
+          wireInverseOffer(offer, id, {
+            node: world.nodes.get({ name: offer.agent }),
+            agentPort: config.agentPort,
+          }),
         );
         this.#registry.send(id, {
           type: 'INVERSE_OFFERS',

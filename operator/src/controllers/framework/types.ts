@@ -78,6 +78,8 @@ export interface FrameworkHubConfig {
   readonly fetcher?: FetcherConfig;
   /** Ports of every agent that are offered to frameworks; absent: none. */
   readonly agentPorts?: PortRange;
+  /** Port at which agents serve what old clients read; absent: 5051. */
+  readonly agentPort?: number;
   /** User id of task containers. */
   readonly runAsUser: number;
   /** Create Pods as the framework's principal instead of as the operator. */

@@ -15,7 +15,7 @@ import type { Unavailability } from '../../state/offerBook.ts';
 import type { Offer } from '../scheduling/types.ts';
 
 /** Port and path under which old clients expect a Mesos agent. */
-const AGENT_PORT = 5051;
+export const DEFAULT_AGENT_PORT = 5051;
 const AGENT_PATH = '/slave(1)';
 const NANOS_PER_MS = 1_000_000;
 
@@ -24,6 +24,8 @@ export interface OfferSurroundings {
   readonly node: Node | undefined;
   /** Reservations by name. */
   readonly reservations: ReadonlyMap<string, ReservationObject>;
+  /** Where the agent serves what old clients read. */
+  readonly agentPort: number | undefined;
 }
 
 /** An offer as its framework reads it; which fields there are follows from its capabilities. */
@@ -31,7 +33,7 @@ export function wireOffer(
   offer: Offer,
   framework: FrameworkId,
   capabilities: ReadonlySet<MesosCapability>,
-  { node, reservations }: OfferSurroundings,
+  { node, reservations, agentPort }: OfferSurroundings,
 ): WireOffer {
   const multiRole = capabilities.has('MULTI_ROLE');
   const hostname = hostnameOf(offer.agent, node);
@@ -40,7 +42,7 @@ export function wireOffer(
     framework_id: { value: framework },
     agent_id: { value: offer.agent },
     hostname,
-    url: urlOf(hostname, node),
+    url: urlOf(hostname, node, agentPort),
     resources: resourcesToMesos(
       { ...offer, reserved: reservedOf(offer, reservations) },
       { allocationInfo: multiRole, reservations: capabilities.has('RESERVATION_REFINEMENT') },
@@ -93,19 +95,23 @@ function levelsOf(
 export function wireInverseOffer(
   offer: InverseOffer,
   framework: FrameworkId,
-  node: Node | undefined,
+  { node, agentPort }: Omit<OfferSurroundings, 'reservations'>,
 ): WireInverseOffer {
   return {
     id: { value: offer.id },
     framework_id: { value: framework },
     agent_id: { value: offer.agent },
-    url: urlOf(hostnameOf(offer.agent, node), node),
+    url: urlOf(hostnameOf(offer.agent, node), node, agentPort),
     unavailability: wireUnavailability(offer.unavailability),
   };
 }
 
-function urlOf(hostname: string, node: Node | undefined): WireUrl {
-  const address = { hostname, ip: ipOf(node), port: AGENT_PORT };
+function urlOf(
+  hostname: string,
+  node: Node | undefined,
+  port: number = DEFAULT_AGENT_PORT,
+): WireUrl {
+  const address = { hostname, ip: ipOf(node), port };
   return { scheme: 'http', address, path: AGENT_PATH };
 }
 
