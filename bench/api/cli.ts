@@ -54,7 +54,6 @@ function parse(argv: readonly string[]): Flags {
 }
 
 interface Server {
-  readonly url: string;
   readonly port: number;
   stats(): Promise<ServerStats>;
   stop(): void;
@@ -72,7 +71,6 @@ async function startServer(agents: number): Promise<Server> {
   const first = await next();
   if (first.kind !== 'listening') throw new Error('the server does not listen');
   return {
-    url: `http://127.0.0.1:${first.port}`,
     port: first.port,
     async stats() {
       const answer = next();
@@ -117,7 +115,7 @@ async function main(argv: readonly string[]): Promise<number> {
 /** Highest rate, then latency at the asked or half that rate, without and with a reader that does not read. */
 async function measureBusy(flags: Flags, say: (text: string) => void) {
   const server = await startServer(flags.agents);
-  const load = new Load(server.url, flags.frameworks + 1);
+  const load = new Load(server.port);
   for (let index = 0; index < flags.frameworks; index += 1)
     await load.subscribe(`framework-${index}`);
   say(`${flags.frameworks} frameworks, ${flags.agents} agents`);
@@ -127,11 +125,13 @@ async function measureBusy(flags: Flags, say: (text: string) => void) {
   load.reset();
   const before = await server.stats();
   await pause(flags.seconds);
-  const cyclesPerSecond = load.cycles / flags.seconds;
+  const { cycles } = load;
   const after = await server.stats();
+  const cyclesPerSecond = cycles / flags.seconds;
   const serverCores = (after.cpuMs - before.cpuMs) / 1_000 / flags.seconds;
   const rate = flags.rate > 0 ? flags.rate : cyclesPerSecond / 2;
   const latencyAt = async (): Promise<{ p99Ms: number; cyclesPerSecond: number }> => {
+    await load.drain();
     load.start(rate, mostInFlight);
     await pause(2);
     load.reset();
@@ -143,7 +143,7 @@ async function measureBusy(flags: Flags, say: (text: string) => void) {
   const dead = deadReader(server.port);
   const withDead = await latencyAt();
   dead.destroy();
-  await load.stop();
+  load.stop();
   server.stop();
   if (load.firstFailure !== '') process.stderr.write(`first failure: ${load.firstFailure}\n`);
   return {
@@ -153,6 +153,8 @@ async function measureBusy(flags: Flags, say: (text: string) => void) {
     deadReaderP99Ratio: round(withDead.p99Ms / alive.p99Ms),
     atCyclesPerSecond: round(alive.cyclesPerSecond),
     serverCores: round(serverCores),
+    cpuUsPerCycle: Math.round((serverCores * 1e6) / cyclesPerSecond),
+    podWritesPerCycle: round((after.podWrites - before.podWrites) / cycles),
     failures: load.failures,
   };
 }
@@ -176,7 +178,7 @@ function deadReader(port: number) {
 async function measureIdle(flags: Flags): Promise<number> {
   if (flags.idle === 0) return 0;
   const server = await startServer(flags.agents);
-  const load = new Load(server.url, flags.idle);
+  const load = new Load(server.port);
   await pause(3);
   const cores = async (): Promise<number> => {
     const before = await server.stats();
@@ -191,7 +193,7 @@ async function measureIdle(flags: Flags): Promise<number> {
     );
   await pause(3);
   const together = await cores();
-  await load.stop();
+  load.stop();
   server.stop();
   return round(Math.max(0, together - alone));
 }

@@ -1,10 +1,9 @@
-import { type Dispatcher, Pool } from 'undici';
 import type { Offer, SchedulerEvent } from '../../client/index.ts';
-import { RecordReader } from '../../client/src/recordReader.ts';
+import { CallPool, openStream, postText, type Stream, type Target } from './rawHttp.ts';
 
-const PATH = '/api/v1/scheduler';
 const SUBSCRIBE_TRIES = 20;
-const JSON_HEADERS = { 'content-type': 'application/json' };
+const CALL_CONNECTIONS = 64;
+const DRAIN_LIMIT_MS = 60_000;
 
 interface Subscriber {
   readonly id: string;
@@ -20,8 +19,9 @@ export class Load {
   failures = 0;
   /** The first thing that went wrong, for the message. */
   firstFailure = '';
-  readonly #streams: Pool;
-  readonly #calls: Pool;
+  readonly #target: Target;
+  readonly #streams: Stream[] = [];
+  readonly #calls: CallPool;
   readonly #offers: { readonly owner: Subscriber; readonly offer: Offer }[] = [];
   /** Tasks that may be started now; grows with the rate. */
   #due = 0;
@@ -31,68 +31,56 @@ export class Load {
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(url: string, streams: number) {
-    this.#streams = new Pool(url, { connections: streams, bodyTimeout: 0, pipelining: 1 });
-    this.#calls = new Pool(url, { connections: 64, pipelining: 1 });
+  constructor(port: number) {
+    this.#target = { host: '127.0.0.1', port, path: '/api/v1/scheduler' };
+    this.#calls = new CallPool(this.#target, CALL_CONNECTIONS);
   }
 
   async subscribe(
     name: string,
     { suppressed = false }: { suppressed?: boolean } = {},
   ): Promise<void> {
-    const { headers, body } = await this.#opened(name, suppressed);
-    const streamId = String(headers['mesos-stream-id']);
-    await this.#follow(name, streamId, body);
+    const stream = await this.#opened(name, suppressed);
+    this.#streams.push(stream);
+    await this.#follow(name, stream);
   }
 
   /** Sends SUBSCRIBE, again when the master asks for patience: each new framework is an object to be made. */
-  async #opened(name: string, suppressed: boolean): Promise<Dispatcher.ResponseData> {
+  async #opened(name: string, suppressed: boolean): Promise<Stream> {
+    const body = JSON.stringify({
+      type: 'SUBSCRIBE',
+      subscribe: {
+        framework_info: { user: 'root', name, failover_timeout: 60 },
+        ...(suppressed ? { suppressed_roles: ['*'] } : {}),
+      },
+    });
     for (let turn = 0; ; turn += 1) {
-      const response = await this.#subscribeOnce(name, suppressed);
-      if (response.statusCode === 200) return response;
-      const said = `SUBSCRIBE: ${response.statusCode} ${await response.body.text()}`;
-      if (response.statusCode !== 503 || turn === SUBSCRIBE_TRIES) throw new Error(said);
+      const stream = await openStream(this.#target, postText(this.#target, {}, body));
+      if (stream.status === 200) return stream;
+      stream.destroy();
+      if (stream.status !== 503 || turn === SUBSCRIBE_TRIES)
+        throw new Error(`SUBSCRIBE: ${stream.status} ${stream.body}`);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
 
-  #subscribeOnce(name: string, suppressed: boolean): Promise<Dispatcher.ResponseData> {
-    return this.#streams.request({
-      method: 'POST',
-      path: PATH,
-      headers: JSON_HEADERS,
-      body: JSON.stringify({
-        type: 'SUBSCRIBE',
-        subscribe: {
-          framework_info: { user: 'root', name, failover_timeout: 60 },
-          ...(suppressed ? { suppressed_roles: ['*'] } : {}),
-        },
-      }),
-    });
-  }
-
-  async #follow(
-    name: string,
-    streamId: string,
-    body: Dispatcher.ResponseData['body'],
-  ): Promise<void> {
+  /** One record per chunk, in ASCII: what the server promises is taken at its word. */
+  async #follow(name: string, stream: Stream): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      const reader = new RecordReader();
       let owner: Subscriber | undefined;
-      body.on('data', (bytes: Buffer) => {
-        for (const record of reader.push(bytes)) {
-          const event = JSON.parse(Buffer.from(record).toString('utf8')) as SchedulerEvent;
+      stream.follow(
+        (chunk) => {
+          const event = JSON.parse(chunk.slice(chunk.indexOf('\n') + 1)) as SchedulerEvent;
           if (event.type === 'SUBSCRIBED') {
-            owner = { id: event.subscribed.framework_id.value, streamId };
+            owner = { id: event.subscribed.framework_id.value, streamId: stream.streamId };
             resolve();
           } else if (owner !== undefined) this.#onEvent(owner, event);
-        }
-      });
-      body.on('error', () => {});
-      body.on('close', () => {
-        this.#fail(`the stream of ${name} was closed`);
-        reject(new Error(`the stream of ${name} was closed`));
-      });
+        },
+        () => {
+          this.#fail(`the stream of ${name} was closed`);
+          reject(new Error(`the stream of ${name} was closed`));
+        },
+      );
     });
   }
 
@@ -116,10 +104,20 @@ export class Load {
     this.cycles = 0;
   }
 
-  async stop(): Promise<void> {
+  /** Starts nothing more and waits until what runs has ended. */
+  async drain(): Promise<void> {
+    clearInterval(this.#timer);
+    const untilMs = performance.now() + DRAIN_LIMIT_MS;
+    while (this.#inFlight > 0 && performance.now() < untilMs)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    if (this.#inFlight > 0) this.#fail(`${this.#inFlight} tasks did not end`);
+  }
+
+  stop(): void {
     clearInterval(this.#timer);
     this.#isStopped = true;
-    await Promise.all([this.#streams.destroy(), this.#calls.destroy()]);
+    for (const stream of this.#streams) stream.destroy();
+    this.#calls.destroy();
   }
 
   #onEvent(owner: Subscriber, event: SchedulerEvent): void {
@@ -170,21 +168,16 @@ export class Load {
 
   async #call(owner: Subscriber, type: string, body: object): Promise<void> {
     const startedMs = performance.now();
+    const text = JSON.stringify({
+      type,
+      framework_id: { value: owner.id },
+      [type.toLowerCase()]: body,
+    });
     try {
-      const response = await this.#calls.request({
-        method: 'POST',
-        path: PATH,
-        headers: { ...JSON_HEADERS, 'mesos-stream-id': owner.streamId },
-        body: JSON.stringify({
-          type,
-          framework_id: { value: owner.id },
-          [type.toLowerCase()]: body,
-        }),
-      });
-      const text = await response.body.text();
+      const headers = { 'Mesos-Stream-Id': owner.streamId };
+      const reply = await this.#calls.send(postText(this.#target, headers, text));
       this.latenciesMs.push(performance.now() - startedMs);
-      if (response.statusCode !== 202)
-        this.#fail(`${type}: ${response.statusCode} ${text.slice(0, 200)}`);
+      if (reply.status !== 202) this.#fail(`${type}: ${reply.status} ${reply.body.slice(0, 200)}`);
     } catch (error) {
       this.#fail(`${type}: ${String(error)}`);
     }

@@ -4,11 +4,9 @@ import { DEFAULT_LIMITS, type RouteContext } from '../../operator/src/api/contex
 import { schedulerRoutes } from '../../operator/src/api/routes/scheduler.ts';
 import { startServer } from '../../operator/src/api/server.ts';
 import { LABEL } from '../../operator/src/model/labels.ts';
-import type { KubeObject } from '../../operator/src/ports/kubeApi.ts';
 import { createOperator } from '../../operator/src/runtime/operator.ts';
 import { DEFAULT_CONFIG } from '../../operator/src/runtime/operatorConfig.ts';
-import { NODES, PODS } from '../../operator/src/schema/kubeKinds.ts';
-import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
+import { NODES } from '../../operator/src/schema/kubeKinds.ts';
 import { createSystemClock } from '../../operator/src/store/system/systemClock.ts';
 import { createSystemIds } from '../../operator/src/store/system/systemIds.ts';
 import { createSystemRng } from '../../operator/src/store/system/systemRng.ts';
@@ -17,14 +15,17 @@ import { MEZZO_KINDS } from '../../test/support/fakeApi/mezzoKinds.ts';
 import { FakeApiServer } from '../../test/support/fakeApiServer.ts';
 import { silentLog } from '../../test/support/frameworkHarness.ts';
 import { NO_METRICS, nodeOf } from '../../test/support/operatorWorld.ts';
+import { PodStore } from './podStore.ts';
 
 // The whole operator with a real listener, over an API server in memory whose nodes run and end Pods at once. A process of
-// its own: what it uses is what the operator uses, plus the API server's part.
+// its own: what it uses is what the operator uses, plus the little that the API server in memory needs.
 
 export interface ServerStats {
   readonly rssMb: number;
   /** User and system time so far. */
   readonly cpuMs: number;
+  /** Creates, patches, deletes and reports of Pods so far. */
+  readonly podWrites: number;
 }
 
 export type FromServer =
@@ -40,10 +41,11 @@ async function main(agents: number): Promise<void> {
   const allocatable = { cpu: '16', memory: '64Gi', pods: '250' };
   for (let index = 0; index < agents; index += 1)
     api.create(NODES, nodeOf(`node-${index}`, allocatable));
-  runPods(api);
+  const pods = new PodStore(directClient(api, 'operator'));
+  runPods(pods);
   setInterval(() => api.compact(), FORGET_MS).unref();
   const operator = createOperator({
-    kube: directClient(api, 'operator'),
+    kube: pods,
     clock,
     rng: createSystemRng(),
     ids: createSystemIds(),
@@ -102,7 +104,11 @@ async function main(agents: number): Promise<void> {
   process.send?.({ kind: 'listening', port: server.port } satisfies FromServer);
   process.on('message', () => {
     const { user, system } = process.cpuUsage();
-    const stats = { rssMb: process.memoryUsage.rss() / 2 ** 20, cpuMs: (user + system) / 1_000 };
+    const stats = {
+      rssMb: process.memoryUsage.rss() / 2 ** 20,
+      cpuMs: (user + system) / 1_000,
+      podWrites: pods.writes,
+    };
     process.send?.({ kind: 'stats', stats } satisfies FromServer);
   });
   process.on('disconnect', () => process.exit());
@@ -123,37 +129,32 @@ async function settled(api: FakeApiServer): Promise<void> {
 }
 
 /** Every Pod of a task runs at once and ends well a moment later. */
-function runPods(api: FakeApiServer): void {
-  const report = (key: { name: string; namespace: string }, status: Pod['status']): void => {
-    const pod = api.peek(PODS, key) as Pod | undefined;
-    if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return;
-    api.update(PODS, { ...pod, status } as KubeObject, { subresource: 'status' });
-  };
-  api.onCommit(({ ref, change }) => {
-    const { name, namespace = '', labels } = change.object.metadata;
-    if (ref.plural !== 'pods' || change.type !== 'added' || !labels?.[LABEL.framework]) return;
+function runPods(pods: PodStore): void {
+  pods.onCreated = ({ metadata: { name, namespace = '', labels } }) => {
+    if (labels?.[LABEL.framework] === undefined) return;
     const key = { name, namespace };
-    const startedAt = new Date().toISOString();
+    const startTime = new Date().toISOString();
     const container = (state: object, ready: boolean) => [
       { name: 'task', image: 'busybox:1', ready, state },
     ];
     setImmediate(() =>
-      report(key, {
+      pods.report(key, {
         phase: 'Running',
-        startTime: startedAt,
-        containerStatuses: container({ running: { startedAt } }, true),
+        startTime,
+        containerStatuses: container({ running: { startedAt: startTime } }, true),
       }),
     );
     setTimeout(() => {
       const finishedAt = new Date().toISOString();
-      const terminated = { exitCode: 0, reason: 'Completed', startedAt, finishedAt };
-      report(key, {
+      const times = { startedAt: startTime, finishedAt };
+      const terminated = { exitCode: 0, reason: 'Completed', ...times };
+      pods.report(key, {
         phase: 'Succeeded',
-        startTime: startedAt,
+        startTime,
         containerStatuses: container({ terminated }, false),
       });
     }, TASK_MS);
-  });
+  };
 }
 
 await main(Number(process.argv[2]));
