@@ -52,11 +52,19 @@ function plannedOffer(offer: EngineOffer): PlannedOffer {
     resources: add(offer.resources, reserved),
     revocable: offer.revocable,
     reserved,
-    reservedBy: offer.reserved.map((part) => ({
-      role: part.stack.at(-1) as RolePath,
-      resources: part.resources,
-      reservationId: part.reservationId ?? '',
-    })),
+    reservedBy: [
+      ...offer.reserved.map((part) => ({
+        role: part.stack.at(-1) as RolePath,
+        resources: part.resources,
+        reservationId: part.reservationId ?? '',
+      })),
+      ...offer.volumes.map(({ id, sizeBytes }) => ({
+        role: offer.role,
+        resources: { disk: sizeBytes },
+        reservationId: id,
+        volume: { shared: true },
+      })),
+    ],
     fromHold: offer.fromHold,
   };
 }

@@ -17,7 +17,8 @@ interface ReservationState {
 }
 
 /**
- * Charges what is taken on one agent to its reservations, nearest role first; what finds none is unreserved.
+ * Charges what is taken on one agent to its reservations: volumes to themselves, the rest nearest role first; what finds
+ * none is unreserved.
  *
  * Output: tasks and offers in their order, then one hold per framework and role.
  */
@@ -35,9 +36,24 @@ export function settle(
 function chargeTo(states: readonly ReservationState[], allocation: Allocation): SettledAllocation {
   let open = min(allocation.reserved ?? {}, allocation.resources);
   const parts: { readonly reservation: AgentReservation; readonly amount: Resources }[] = [];
+  const shared: typeof parts = [];
+  for (const id of allocation.volumes ?? []) {
+    const state = states.find(({ reservation }) => reservation.reservationId === id);
+    if (state?.reservation.volume === undefined) continue;
+    const { reservation } = state;
+    if (reservation.volume?.shared === true) {
+      shared.push({ reservation, amount: reservation.resources });
+      continue;
+    }
+    const amount = min(open, state.free);
+    open = subtract(open, amount);
+    state.free = subtract(state.free, amount);
+    parts.push({ reservation, amount });
+  }
   const eligible = isEmpty(open)
     ? []
     : states
+        .filter(({ reservation }) => reservation.volume === undefined)
         .filter((state) => isAllocatableTo(state.reservation.role, allocation.role))
         .toSorted((left, right) => right.reservation.role.length - left.reservation.role.length);
   for (const state of eligible) {
@@ -49,7 +65,7 @@ function chargeTo(states: readonly ReservationState[], allocation: Allocation): 
   }
   const reserved = sumOf(parts.map((part) => part.amount));
   const unreserved = subtract(allocation.resources, reserved);
-  return { ...allocation, reserved, unreserved, reservedParts: parts };
+  return { ...allocation, reserved, unreserved, reservedParts: [...parts, ...shared] };
 }
 
 /** Reduces each hold by what outstanding offers took out of it, and joins holds for the same framework and role. */

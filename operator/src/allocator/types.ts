@@ -7,6 +7,8 @@ export interface AgentReservation {
   readonly role: RolePath;
   readonly resources: Resources;
   readonly reservationId: string;
+  /** Set for a persistent volume: only who names it holds it. A shared one may be held by many at once. */
+  readonly volume?: { readonly shared: boolean };
 }
 
 /** One node as the allocator sees it. */
@@ -44,7 +46,12 @@ export interface AllocatorFramework {
   readonly suppressedRoles: readonly RolePath[];
   /** False while disconnected or deactivated: offered nothing, its tasks still count. */
   readonly active: boolean;
-  readonly capabilities: { readonly revocable: boolean; readonly gpu: boolean };
+  readonly capabilities: {
+    readonly revocable: boolean;
+    readonly gpu: boolean;
+    /** May see shared volumes; absent: no. */
+    readonly shared?: boolean;
+  };
   /** Replaces `AllocateOptions.minAllocatable` for this framework; an empty list accepts any offer. */
   readonly minAllocatable?: readonly Resources[];
   /** Replaces `minAllocatable` in one role. */
@@ -65,6 +72,8 @@ export interface Allocation {
   readonly revocable: Resources;
   /** The part of `resources` that is charged to reservations of `role` or of its ancestors (nearest role first). */
   readonly reserved?: Resources;
+  /** Ids of the volumes it holds. They are part of `reserved`, but for shared ones, which are in no sum. */
+  readonly volumes?: readonly string[];
   /** The part of an offer that came out of a hold listed beside it; the hold is not counted twice. */
   readonly fromHold?: Resources;
   readonly kind: 'task' | 'offer' | 'hold';
@@ -122,7 +131,7 @@ export interface PlannedOffer {
   readonly revocable: Resources;
   /** The part of `resources` that lies in reservations. */
   readonly reserved: Resources;
-  /** The same part, per reservation. */
+  /** The same part, per reservation; shared volumes beside it. */
   readonly reservedBy: readonly AgentReservation[];
   /** The part of `resources` that was held for this framework and role. */
   readonly fromHold: Resources;

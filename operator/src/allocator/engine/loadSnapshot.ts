@@ -2,6 +2,7 @@ import type { Resources } from '../../model/resources.ts';
 import { comparePaths, parentPath } from '../rolePaths.ts';
 import { type SettledAllocation, settle } from '../settle.ts';
 import type {
+  AgentReservation,
   AllocateOptions,
   Allocation,
   AllocatorAgent,
@@ -14,10 +15,11 @@ import { Core } from './core.ts';
 import { enterFrameworkFields } from './frameworkEvents.ts';
 import { ANY_POOL, ANY_REVOCABLE } from './pieces.ts';
 import { NO_PORTS } from './ranges.ts';
+import { NONE } from './roleTree.ts';
 import type { EngineOptions } from './types.ts';
 
 /** What a framework of a snapshot can handle beside what it says itself. */
-const ALWAYS = ['MULTI_ROLE', 'RESERVATION_REFINEMENT', 'SHARED_RESOURCES', 'REGION_AWARE'];
+const ALWAYS = ['MULTI_ROLE', 'RESERVATION_REFINEMENT', 'REGION_AWARE'];
 
 /**
  * A ledger that stands where a snapshot does, whatever the order of the snapshot's lists.
@@ -116,6 +118,7 @@ function loadFramework(core: Core, framework: AllocatorFramework): void {
       ...ALWAYS,
       ...(capabilities.revocable ? ['REVOCABLE_RESOURCES'] : []),
       ...(capabilities.gpu ? ['GPU_RESOURCES'] : []),
+      ...(capabilities.shared === true ? ['SHARED_RESOURCES'] : []),
     ],
     ...(framework.minAllocatable === undefined ? {} : { minAllocatable: framework.minAllocatable }),
     ...(framework.minAllocatableByRole === undefined
@@ -152,12 +155,11 @@ function loadAgent(core: Core, agent: AllocatorAgent, allocations: readonly Allo
   const amounts = new Float64Array(space.stride);
   space.read(agent.total, amounts, 0);
   ledger.resize(unreserved, amounts, 0, 1);
-  for (const { role, resources, reservationId } of agent.reservations) {
+  for (const reservation of agent.reservations) {
     // `total` is unreserved and reserved together; it may be less than what is reserved.
-    space.read(resources, amounts, 0);
+    space.read(reservation.resources, amounts, 0);
     ledger.resize(unreserved, amounts, 0, -1);
-    const part = { stack: [role], resources, reservationId };
-    ledger.resize(core.reservedPool(row, part), amounts, 0, 1);
+    ledger.resize(poolOf(core, row, reservation), amounts, 0, 1);
   }
   if (Object.keys(agent.revocable).length > 0) {
     space.read(agent.revocable, amounts, 0);
@@ -167,6 +169,24 @@ function loadAgent(core: Core, agent: AllocatorAgent, allocations: readonly Allo
   agents.needs[row] = agent.hasGpus ? Need.gpu : 0;
   for (const one of settle(agent, allocations)) enterAllocation(core, row, unreserved, one);
   ledger.settleAgent(row);
+}
+
+/** The pool of a reservation; that of a shared volume is never used up. */
+function poolOf(core: Core, agent: number, reservation: AgentReservation): number {
+  const { role, reservationId, volume } = reservation;
+  if (volume?.shared !== true)
+    return core.reservedPool(agent, { stack: [role], resources: {}, reservationId });
+  const found = core.findVolume(agent, reservationId);
+  if (found !== NONE) return found;
+  return core.addPool(agent, {
+    kind: PoolKind.volume,
+    owner: core.ledger.acquireRole(role),
+    needs: Need.shared,
+    stack: [role],
+    reservationId,
+    volumeId: reservationId,
+    isShared: true,
+  });
 }
 
 function enterAllocation(
@@ -180,8 +200,7 @@ function enterAllocation(
     kind: one.kind,
   });
   for (const { reservation, amount } of one.reservedParts) {
-    const { role, reservationId } = reservation;
-    const pool = core.reservedPool(agent, { stack: [role], resources: {}, reservationId });
+    const pool = poolOf(core, agent, reservation);
     enter(core, agent, pool, one, { resources: amount, kind: one.kind });
   }
   // What is lent cannot be held for anybody: it counts as taken.
