@@ -224,6 +224,10 @@ export class HandScheduling implements Scheduling {
     return this.reservationObjects;
   }
 
+  offered(framework: FrameworkId, id: OfferId): Offer | undefined {
+    return this.outstanding(framework).find((one) => one.id === id);
+  }
+
   outstanding(framework: FrameworkId): readonly Offer[] {
     return [...this.#offers.values()].filter((offer) => offer.framework === framework);
   }

@@ -29,7 +29,7 @@ export function decideOperations(
   operations: readonly OfferOperation[],
   context: AcceptContext,
 ): readonly OperationStep[] {
-  const named = new Set(context.taken);
+  const named = new Set<string>();
   return operations.flatMap((operation) => stepsOf(operation, context, named));
 }
 
@@ -90,7 +90,7 @@ const UNSERVED = {
 
 function taskStep(info: TaskInfo, context: AcceptContext, named: Set<string>): OperationStep {
   const task = info.task_id.value;
-  const fault = duplicateFault(task, named) ?? placeFault(info, context);
+  const fault = duplicateFault(task, named, context) ?? placeFault(info, context);
   named.add(task);
   return fault === undefined
     ? { kind: 'task', info }
@@ -109,7 +109,7 @@ function groupStep(
   let fault = groupFault(executor, tasks, context.frameworkId);
   for (const info of tasks) {
     const task = info.task_id.value;
-    fault ??= duplicateFault(task, named) ?? placeFault(info, context);
+    fault ??= duplicateFault(task, named, context) ?? placeFault(info, context);
     named.add(task);
   }
   return fault === undefined
@@ -125,8 +125,12 @@ export function invalidGroup(tasks: readonly TaskInfo[], fault: string): readonl
   }));
 }
 
-function duplicateFault(task: string, named: ReadonlySet<string>): string | undefined {
-  return named.has(task)
+function duplicateFault(
+  task: string,
+  named: ReadonlySet<string>,
+  { isTaken }: AcceptContext,
+): string | undefined {
+  return named.has(task) || isTaken(task)
     ? `Task has duplicate ID '${task}': it is in use by a live task`
     : undefined;
 }

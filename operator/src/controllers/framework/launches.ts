@@ -49,15 +49,15 @@ export interface LaunchingFramework {
 }
 
 export interface LaunchesOptions {
-  readonly scheduling: Pick<Scheduling, 'perform' | 'outstanding'>;
+  readonly scheduling: Pick<Scheduling, 'perform' | 'offered'>;
   readonly defaultImage: string;
   readonly runAsUser: number;
   readonly impersonate: boolean;
   /** Absent: tasks with URIs are refused. */
   readonly fetcher?: FetcherConfig;
   readonly ports: Pick<PortBook, 'open'>;
-  /** Ids of the framework's live tasks. */
-  readonly liveTasks: (framework: FrameworkId) => readonly TaskId[];
+  /** Whether the framework has a live task of this id. */
+  readonly isLive: (framework: FrameworkId, task: TaskId) => boolean;
   readonly onRefused: (
     framework: FrameworkId,
     agent: AgentId | undefined,
@@ -109,9 +109,9 @@ export class Launches {
     const { scheduling } = this.#options;
     const { id } = framework.place;
     const ids = body.offer_ids.map((one) => offerId(one.value));
-    const offer = scheduling.outstanding(id).find((one) => ids.includes(one.id));
+    const offer = firstOf(ids, (one) => scheduling.offered(id, one));
     const steps = decideOperations(body.operations, {
-      taken: this.#taken(id),
+      isTaken: (task) => this.#isTaken(id, taskId(task)),
       frameworkId: id,
       principal: framework.principal,
       roles: framework.roles,
@@ -232,10 +232,8 @@ export class Launches {
     return [...(this.#inFlight.get(framework) ?? [])].map(([task, { agent }]) => ({ task, agent }));
   }
 
-  #taken(id: FrameworkId): ReadonlySet<string> {
-    const taken = new Set<string>(this.#options.liveTasks(id));
-    for (const task of this.#inFlight.get(id)?.keys() ?? []) taken.add(task);
-    return taken;
+  #isTaken(id: FrameworkId, task: TaskId): boolean {
+    return this.#inFlight.get(id)?.has(task) === true || this.#options.isLive(id, task);
   }
 
   /** The operation to carry out, or what is wrong with it. */
@@ -320,6 +318,17 @@ export class Launches {
     tasks?.delete(task);
     if (tasks?.size === 0) this.#inFlight.delete(framework);
   }
+}
+
+function firstOf<Id, Found>(
+  ids: readonly Id[],
+  find: (id: Id) => Found | undefined,
+): Found | undefined {
+  for (const id of ids) {
+    const found = find(id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 interface Refusals {

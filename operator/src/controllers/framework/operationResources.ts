@@ -9,7 +9,7 @@ import type { ReservationStack } from '../reservation/planOperation.ts';
 /** Who accepts, and what. */
 export interface AcceptContext {
   /** Ids of the framework's tasks that live or are being launched. */
-  readonly taken: ReadonlySet<string>;
+  readonly isTaken: (task: string) => boolean;
   readonly frameworkId: string;
   readonly principal: string;
   readonly roles: readonly string[];

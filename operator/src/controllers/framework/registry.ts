@@ -55,8 +55,7 @@ export class Registry {
       range: config.agentPorts,
       clock,
       podsOn: (agent) => world.pods.byIndex('node', agent),
-      isOutstanding: (id, offer) =>
-        options.scheduling.outstanding(id).some((one) => one.id === offer),
+      isOutstanding: (id, offer) => options.scheduling.offered(id, offer) !== undefined,
     });
     this.operations = new OperationStatuses({
       clock,
@@ -68,7 +67,7 @@ export class Registry {
       ...config,
       ports: this.ports,
       scheduling: options.scheduling,
-      liveTasks: (id) => this.updates.tasks(id).map((one) => one.task),
+      isLive: (id, task) => this.updates.agentOf(id, task) !== undefined,
       onRefused: (id, agent, refused) => this.#tellRefused(id, agent, refused),
       operations: this.operations,
     });

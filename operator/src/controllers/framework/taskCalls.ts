@@ -189,8 +189,11 @@ export class TaskCalls {
 
   /** How many of these offers the framework has in its hands; what else it names counts for nothing. */
   #ownOffers(id: FrameworkId, named: readonly { readonly value: string }[]): number {
-    const asked = new Set(named.map((one) => one.value));
-    return this.#options.scheduling.outstanding(id).filter((one) => asked.has(one.id)).length;
+    const { scheduling } = this.#options;
+    const asked = new Set(named.map((one) => offerId(one.value)));
+    let own = 0;
+    for (const one of asked) if (scheduling.offered(id, one) !== undefined) own += 1;
+    return own;
   }
 
   /** A call that names a role the framework is not subscribed to is dropped whole. Source: Mesos `Master::suppress`. */

@@ -219,6 +219,10 @@ class AllocationLoop implements SchedulingLoop {
     return [...(this.#book?.byFramework.get(framework)?.values() ?? [])];
   }
 
+  offered(framework: FrameworkId, id: OfferId): Offer | undefined {
+    return this.#book?.byFramework.get(framework)?.get(id);
+  }
+
   reservations(): ReadonlyMap<string, ReservationObject> {
     return this.#options.frameworkReservations.current();
   }

@@ -137,6 +137,8 @@ export interface Scheduling {
     refuseMs: number,
   ): PerformOutcome;
   outstanding(framework: FrameworkId): readonly Offer[];
+  /** One of `outstanding`, without looking at the others. */
+  offered(framework: FrameworkId, id: OfferId): Offer | undefined;
   /** Reservations by name, those on their way included: offers may lie in them already. */
   reservations(): ReadonlyMap<string, ReservationObject>;
   /** Unknown ids are ignored. The framework is not asked about the same agent again for `refuseMs`. */
