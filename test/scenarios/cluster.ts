@@ -116,6 +116,10 @@ export class ScenarioCluster {
         const weightMilli = Math.round(action.fields.weight * 1000);
         return this.apply({ kind: 'setWeight', role: rolePath(action.fields.role), weightMilli });
       }
+      case 'setSorter': {
+        const { role, sorter } = action.fields;
+        return this.apply({ kind: 'setSorter', role: rolePath(role), sorter });
+      }
       case 'reserve':
       case 'unreserve':
         return this.changeReservation(action.name, action.fields);

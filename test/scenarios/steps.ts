@@ -102,6 +102,7 @@ export const STEPS = {
   }),
   removeQuota: z.union([Name, z.strictObject({ role: Name }).transform((one) => one.role)]),
   setWeight: z.strictObject({ role: Name, weight: z.number() }),
+  setSorter: z.strictObject({ role: Name, sorter: z.enum(['drf', 'random']) }),
   reserve: OperatorReservation,
   unreserve: OperatorReservation,
   createVolume: z.strictObject({

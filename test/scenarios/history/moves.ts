@@ -82,6 +82,11 @@ const change: fc.Arbitrary<AllocatorEvent> = fc.oneof(
     role,
     weightMilli: fc.constantFrom(500, 1000, 3000),
   }),
+  fc.record({
+    kind: fc.constant('setSorter' as const),
+    role,
+    sorter: fc.constantFrom('drf' as const, 'random' as const),
+  }),
 );
 
 const event = (events: fc.Arbitrary<AllocatorEvent>): fc.Arbitrary<Move> =>

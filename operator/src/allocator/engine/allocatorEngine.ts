@@ -13,7 +13,7 @@ import {
   updateFramework,
 } from './frameworkEvents.ts';
 import { expire, heldParts, hold, recover, unhold, use } from './holdingEvents.ts';
-import { removeQuota, setQuota, setWeight } from './quotaEvents.ts';
+import { removeQuota, setQuota, setSorter, setWeight } from './quotaEvents.ts';
 import {
   createVolume,
   destroyVolume,
@@ -54,6 +54,7 @@ const HANDLERS = {
   setQuota,
   removeQuota,
   setWeight,
+  setSorter,
   reserve,
   unreserve,
   createVolume,

@@ -5,7 +5,7 @@ import { Draft } from './draft.ts';
 import { FairShares } from './fairShares.ts';
 import type { Ledger } from './ledger.ts';
 import { PlanBook } from './planBook.ts';
-import { randomOrder } from './randomOrder.ts';
+import { childrenOf, drawNext, randomOrder } from './randomOrder.ts';
 import { NO_PORTS } from './ranges.ts';
 import { NONE, ROOT, type RoleTree } from './roleTree.ts';
 
@@ -87,14 +87,17 @@ export class Cycle {
     this.#rng = rng;
     this.#ledger.settleClosed();
     if (path === undefined) {
-      const rows = options.sorter === 'drf' ? rolesInOrder(roles) : randomOrder(roles, rng, true);
+      const rows =
+        options.sorter === 'drf' ? rolesInOrder(roles, rng) : randomOrder(roles, rng, true);
       return rows.map((row) => roles.paths[row] as string);
     }
-    const group = clients.groups[roles.find(path) ?? NONE];
+    const role = roles.find(path) ?? NONE;
+    const group = clients.groups[role];
     group?.settle();
     if (group === undefined) return [];
-    const members =
-      options.sorter === 'drf' ? group.members : this.#shuffled(group.members, group.size);
+    const members = this.#takesTurnsAtRandom(role)
+      ? this.#shuffled(group.members, group.size)
+      : group.members;
     return Array.from(
       members.subarray(0, group.size),
       (client) => clients.shares.names[client] as string,
@@ -114,6 +117,7 @@ export class Cycle {
   /** Pre-order walk of the role tree; closed roles only where there is something that limits do not bind. */
   #walk(parent: number, includesClosed: boolean): boolean {
     const { roles } = this.#ledger;
+    if (roles.isRandom[parent] === 1) return this.#walkAtRandom(parent, includesClosed);
     const open = roles.open[parent];
     const closed = includesClosed ? roles.closed[parent] : undefined;
     if (open === undefined) return false;
@@ -132,6 +136,19 @@ export class Cycle {
     return false;
   }
 
+  #walkAtRandom(parent: number, includesClosed: boolean): boolean {
+    const { roles } = this.#ledger;
+    const rows = childrenOf(roles, parent, includesClosed);
+    for (let left = rows.length; left > 0; left--)
+      if (this.#enter(drawNext(roles, rows, left, this.#rng), parent, includesClosed)) return true;
+    return false;
+  }
+
+  #takesTurnsAtRandom(role: number): boolean {
+    const { options, roles } = this.#ledger;
+    return options.sorter === 'random' || roles.isRandom[role] === 1;
+  }
+
   #enter(row: number, parent: number, includesClosed: boolean): boolean {
     const { roles, quota } = this.#ledger;
     if (roles.isLeaf[row] === 1) return this.#visitRole(parent);
@@ -148,10 +165,9 @@ export class Cycle {
     if (this.#stage === 'guarantees' && !quota.claim(role, this.#claim.data, this.#held.data))
       return false;
     group.settle();
-    const members =
-      this.#ledger.options.sorter === 'drf'
-        ? group.members
-        : this.#shuffled(group.members, group.size);
+    const members = this.#takesTurnsAtRandom(role)
+      ? this.#shuffled(group.members, group.size)
+      : group.members;
     const agent = this.#agent;
     const holds = this.#ledger.agents.holds[agent] as number;
     for (let at = 0; at < group.size; at++) {
@@ -353,16 +369,15 @@ export class Cycle {
   }
 }
 
-/** All roles with eligible clients, by share. */
-function rolesInOrder(roles: RoleTree): readonly number[] {
+/** All roles with eligible clients, as a walk meets them. */
+function rolesInOrder(roles: RoleTree, rng: { next(): number }): readonly number[] {
   const order: number[] = [];
   const enter = (parent: number): void => {
-    const rows: number[] = [];
-    for (const group of [roles.open[parent], roles.closed[parent]]) {
-      group?.settle();
-      for (let at = 0; at < (group?.size ?? 0); at++) rows.push(group?.members[at] as number);
-    }
-    for (const row of rows.sort((left, right) => roles.shares.compare(left, right)))
+    const rows = childrenOf(roles, parent, true);
+    if (roles.isRandom[parent] === 1)
+      for (let left = rows.length; left > 0; left--) drawNext(roles, rows, left, rng);
+    else rows.sort((left, right) => roles.shares.compare(right, left));
+    for (const row of rows.reverse())
       if (roles.isLeaf[row] === 1) order.push(parent);
       else if (roles.leaf[row] === NONE) order.push(row);
       else enter(row);

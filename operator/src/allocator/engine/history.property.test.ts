@@ -120,6 +120,11 @@ const event: fc.Arbitrary<AllocatorEvent> = fc.oneof(
     role,
     weightMilli: fc.constantFrom(0, 500, 1000, 3000),
   }),
+  fc.record({
+    kind: fc.constant('setSorter' as const),
+    role,
+    sorter: fc.constantFrom('drf' as const, 'random' as const),
+  }),
   {
     weight: 2,
     arbitrary: fc.record({

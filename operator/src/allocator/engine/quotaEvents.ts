@@ -67,6 +67,21 @@ export function setWeight(core: Core, event: Event<'setWeight'>): Applied {
   return { kind: 'ok', rescinds };
 }
 
+/** Roles without an order of their own sort by share. Nothing is taken back: who comes first is no claim. */
+export function setSorter(core: Core, event: Event<'setSorter'>): Applied {
+  const fault = rolePathFault(event.role);
+  if (fault !== undefined) return refused(fault);
+  const { ledger } = core;
+  const known = ledger.roles.find(event.role);
+  const isRandom = known !== undefined && ledger.roles.isRandom[known] === 1;
+  if (isRandom === (event.sorter === 'random')) return DONE;
+  const role = isRandom ? known : ledger.acquireRole(event.role);
+  ledger.roles.isRandom[role] = isRandom ? 0 : 1;
+  if (isRandom) ledger.releaseRole(role);
+  if (core.isMezzo) core.dueAll();
+  return DONE;
+}
+
 function quotaFault(core: Core, event: Event<'setQuota'>): string | undefined {
   const { role, guarantees, limits } = event;
   const fault =

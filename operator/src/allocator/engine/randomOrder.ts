@@ -28,6 +28,45 @@ export function randomOrder(
   return drawn.sort((left, right) => right.key - left.key).map((one) => one.role);
 }
 
+/** The members of a role's open group, and of its closed one, each in the order of their shares. */
+export function childrenOf(tree: RoleTree, parent: number, includesClosed: boolean): Int32Array {
+  const open = tree.open[parent];
+  const closed = includesClosed ? tree.closed[parent] : undefined;
+  open?.settle();
+  closed?.settle();
+  const rows = new Int32Array((open?.size ?? 0) + (closed?.size ?? 0));
+  if (open !== undefined) rows.set(open.members.subarray(0, open.size));
+  if (closed !== undefined) rows.set(closed.members.subarray(0, closed.size), open?.size ?? 0);
+  return rows;
+}
+
+/**
+ * Draws one of the first `left` rows, each with a chance of its weight, and puts it behind the others.
+ *
+ * Drawing until none is left is the weighted shuffle of `randomOrder`, for one level of the tree; a walk that ends early
+ * pays for what it drew only.
+ */
+export function drawNext(
+  tree: RoleTree,
+  rows: Int32Array,
+  left: number,
+  rng: { next(): number },
+): number {
+  const { weightMilli } = tree.shares;
+  let sum = 0;
+  for (let at = 0; at < left; at++) sum += weightMilli[rows[at] as number] as number;
+  let over = rng.next() * sum;
+  let at = 0;
+  for (; at < left - 1; at++) {
+    over -= weightMilli[rows[at] as number] as number;
+    if (over < 0) break;
+  }
+  const drawn = rows[at] as number;
+  rows[at] = rows[left - 1] as number;
+  rows[left - 1] = drawn;
+  return drawn;
+}
+
 function* membersOf(
   tree: RoleTree,
   parent: number,

@@ -1,5 +1,5 @@
 import { parentPath } from '../rolePaths.ts';
-import { grownInts, RowNumbers } from './columns.ts';
+import { grownBytes, grownInts, RowNumbers } from './columns.ts';
 import { OrderedGroup } from './orderedGroup.ts';
 import { type ClusterTotals, ShareTable } from './shareTable.ts';
 
@@ -32,6 +32,8 @@ export class RoleTree {
   /** By role: clients that may be offered something; `below` also counts those of sub-roles. */
   eligible = new Int32Array(16);
   below = new Int32Array(16);
+  /** By role: 1 when its sub-roles and its own frameworks take turns at random; the root's is the engine's option. */
+  isRandom = new Uint8Array(16);
   /** By row: what keeps it alive (clients, sub-roles, quota, weight, reservations). */
   uses = new Int32Array(16);
   readonly children: Set<number>[] = [];
@@ -146,6 +148,7 @@ export class RoleTree {
       this.parent = grownInts(this.parent, row + 1, NONE);
       this.leaf = grownInts(this.leaf, row + 1, NONE);
       this.isLeaf = grownInts(this.isLeaf, row + 1);
+      this.isRandom = grownBytes(this.isRandom, row + 1);
       this.eligible = grownInts(this.eligible, row + 1);
       this.below = grownInts(this.below, row + 1);
       this.uses = grownInts(this.uses, row + 1);
@@ -156,6 +159,7 @@ export class RoleTree {
     this.parent[row] = parent;
     this.leaf[row] = NONE;
     this.isLeaf[row] = 0;
+    this.isRandom[row] = 0;
     this.eligible[row] = 0;
     this.below[row] = 0;
     this.#place[row] = ABSENT;

@@ -54,6 +54,9 @@ export type FrameworkCapability =
   | 'RESERVATION_REFINEMENT'
   | 'REGION_AWARE';
 
+/** Least dominant share first, or at random by weight. */
+export type Sorter = 'drf' | 'random';
+
 interface AgentFields {
   /** Unreserved scalars; reserved and revocable capacity is given beside it, never in it. */
   readonly total?: Resources;
@@ -130,6 +133,8 @@ export type AllocatorEvent =
     }
   | { readonly kind: 'removeQuota'; readonly role: RolePath }
   | { readonly kind: 'setWeight'; readonly role: RolePath; readonly weightMilli: number }
+  /** How the sub-roles and frameworks of this one role take turns; roles below keep their own way. */
+  | { readonly kind: 'setSorter'; readonly role: RolePath; readonly sorter: Sorter }
   | ({ readonly kind: 'reserve' } & OnAgent & ReservedPart)
   | ({ readonly kind: 'unreserve' } & OnAgent & ReservedPart)
   | ({
@@ -213,7 +218,8 @@ export interface EngineOptions {
   readonly mode: 'mezzo' | 'mesos';
   readonly minAllocatable: readonly Resources[];
   readonly fairnessExclude: readonly string[];
-  readonly sorter: 'drf' | 'random';
+  /** Of the whole tree; `random` draws as Mesos does, over all levels at once, whatever single roles say. */
+  readonly sorter: Sorter;
   /** `fairShare` caps an offer to what is still due to its receiver. */
   readonly offers: 'coarse' | 'fairShare';
   /** `bestFit`: fullest agent first. */
