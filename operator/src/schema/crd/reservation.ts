@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { ResourceAmounts, reservedAmounts } from './amounts.ts';
+import { RequestedQuantity, ResourceAmounts, reservedAmounts } from './amounts.ts';
 import { bornUnobserved, StatusBase } from './common.ts';
 import {
   count,
   labels,
   objectName,
+  patterned,
   RolePathField,
   roleIsImmutable,
   seconds,
@@ -12,6 +13,46 @@ import {
   time,
 } from './fields.ts';
 import { kube } from './kubeMeta.ts';
+
+/** Disk of a reservation that has been made a persistent volume. Source: Mesos `docs/persistent-volume.md`. */
+const VolumeSpec = z
+  .object({
+    id: patterned(
+      {
+        maxLength: 255,
+        pattern: /^[^/\s]+$/,
+        must: 'must be a persistence id: some text without slashes and spaces',
+      },
+      'Persistence id, unique among the volumes of the role on the agent.',
+    ),
+    principal: text(253, 'Who made the volume.').optional(),
+    containerPath: text(4096, 'Where tasks find the volume unless they say otherwise.'),
+    shared: z
+      .boolean()
+      .optional()
+      .describe('Whether many tasks may use it at once; no when left out.'),
+    from: z
+      .array(
+        z.object({
+          reservation: objectName('Reservation some of the disk is part of.'),
+          disk: RequestedQuantity.describe('How much of it.'),
+        }),
+      )
+      .min(1)
+      .max(64)
+      .meta(
+        kube({
+          description: 'Reservations the disk is taken out of, and goes back to.',
+          list: 'atomic',
+        }),
+      ),
+  })
+  .meta(
+    kube({
+      description:
+        'Set for a persistent volume: its data stay on the agent until the volume is destroyed.',
+    }),
+  );
 
 export const ReservationSpec = z
   .object({
@@ -47,6 +88,7 @@ export const ReservationSpec = z
       'The reservation ends by itself after this time; never when left out.',
     ).optional(),
     parent: objectName('Reservation this one refines: a part of it, for a role below.').optional(),
+    volume: VolumeSpec.optional(),
   })
   .meta(
     kube({
@@ -60,6 +102,16 @@ export const ReservationSpec = z
           rule: 'has(self.selector) || !has(self.count)',
           message: 'may be set only together with selector',
           fieldPath: '.count',
+        },
+        {
+          rule: "!has(self.volume) || (has(self.agent) && self.resources.all(k, k == 'disk'))",
+          message: 'may be set only with agent, and resources of disk alone',
+          fieldPath: '.volume',
+        },
+        {
+          rule: 'has(self.volume) == has(oldSelf.volume) && (!has(self.volume) || (self.volume.id == oldSelf.volume.id && self.agent == oldSelf.agent))',
+          message: 'may not become another volume; destroy it and create the other',
+          fieldPath: '.volume',
         },
       ],
     }),
