@@ -13,6 +13,7 @@ import { KeyedWorker } from '../keyedWorker.ts';
 import { PodWriter } from './podWriter.ts';
 
 const KEY = { name: 'p', namespace: 'tenants' };
+const ACKNOWLEDGED = 'mezzo.dev/acknowledged';
 const FOREIGN = 'example.com/other';
 
 let clock: FakeClock;
@@ -64,10 +65,44 @@ describe('PodWriter', () => {
   test('never goes back in what has been acknowledged', async () => {
     const writer = writerOver();
     writer.wish(cached(), { acknowledged: { task: 'running' } });
-    await clock.settle();
+    await clock.advance(100);
     writer.wish(cached(), { acknowledged: { task: 'starting' } });
-    await clock.settle();
+    await clock.advance(100);
     expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'running' });
+  });
+
+  test('writes acknowledgements that come together at once, and none later than a moment', async () => {
+    const versions: (string | undefined)[] = [];
+    cache.subscribe(({ object }) => versions.push(object.metadata.annotations?.[ACKNOWLEDGED]));
+    api.onCommit(({ change }) => cache.observe(change.object));
+    const writer = writerOver();
+    writer.wish(cached(), { acknowledged: { task: 'starting' } });
+    await clock.advance(60);
+    writer.wish(cached(), { acknowledged: { task: 'running' } });
+    await clock.advance(39);
+    expect(versions).toEqual([undefined]);
+    await clock.advance(1);
+    expect(versions).toEqual([undefined, 'running']);
+    expect(writer.size).toBe(0);
+  });
+
+  test('takes acknowledgements along when it lets go of a Pod, in one patch and without delay', async () => {
+    let patches = 0;
+    const writer = writerOver({
+      patch: (...call) => {
+        patches += 1;
+        return kube.patch(...call);
+      },
+    });
+    writer.wish(cached(), { acknowledged: { task: 'running' } });
+    writer.wish(cached(), { acknowledged: { task: 'ended' } });
+    writer.wish(cached(), { release: true });
+    await clock.settle();
+    expect(patches).toBe(1);
+    expect(stored().metadata.annotations).toEqual({ [ACKNOWLEDGED]: 'ended' });
+    expect(stored().metadata.finalizers).toEqual([FOREIGN]);
+    await clock.advance(1_000);
+    expect(patches).toBe(1);
   });
 
   test('remembers by container what has been acknowledged', async () => {
@@ -75,7 +110,7 @@ describe('PodWriter', () => {
     writer.wish(cached(), { acknowledged: { 'task-0': 'running' } });
     writer.wish(cached(), { acknowledged: { 'task-1': 'starting' } });
     writer.wish(cached(), { acknowledgedHealth: { 'task-0': 'passing@x' } });
-    await clock.settle();
+    await clock.advance(100);
     expect(stored().metadata.annotations).toEqual({
       'mezzo.dev/acknowledged.task-0': 'running',
       'mezzo.dev/acknowledged.task-1': 'starting',

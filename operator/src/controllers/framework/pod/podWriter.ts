@@ -1,5 +1,5 @@
 import { ANNOTATION, TASK_FINALIZER } from '../../../model/labels.ts';
-import type { Clock } from '../../../ports/clock.ts';
+import type { CancelTimer, Clock } from '../../../ports/clock.ts';
 import { isKubeError, type KubeApi, type ObjectKey } from '../../../ports/kubeApi.ts';
 import type { Logger } from '../../../ports/logger.ts';
 import type { Rng } from '../../../ports/rng.ts';
@@ -99,11 +99,20 @@ const CONCURRENT_WRITES = 16;
 /** Writes to one Pod in one go; more means that two writers fight over it, and both shall back off. */
 const MAX_WRITES_PER_RUN = 6;
 
+/**
+ * How long an acknowledgement may wait for company: a task that starts, runs and ends in a moment costs one patch, not
+ * three. Who dies meanwhile leaves an update to be told again, as may happen to any of them.
+ */
+const GATHER_MS = 100;
+
 /** Carries wishes to Pods through lost replies, conflicts and an API server that is away. */
 export class PodWriter {
   readonly #options: PodWriterOptions;
   readonly #wishes = new Map<string, PodWish>();
   readonly #worker: KeyedWorker;
+  /** Pods of which nothing but acknowledgements is to be written, in the order of their time. */
+  readonly #gathering = new Map<string, number>();
+  #timer: CancelTimer | undefined;
 
   constructor(options: PodWriterOptions) {
     this.#options = options;
@@ -120,8 +129,13 @@ export class PodWriter {
     const uid = pod.metadata.uid ?? '';
     const key = `${pod.metadata.namespace ?? ''}/${pod.metadata.name}`;
     const before = this.#wishes.get(key);
-    this.#wishes.set(key, merged(before?.uid === uid ? before : undefined, more, uid));
-    this.#worker.poke(key);
+    const wish = merged(before?.uid === uid ? before : undefined, more, uid);
+    this.#wishes.set(key, wish);
+    if (wish.kill === undefined && wish.release === undefined) this.#gather(key);
+    else {
+      this.#gathering.delete(key);
+      this.#worker.poke(key);
+    }
   }
 
   /** Pods with a wish that has not come true yet. */
@@ -130,7 +144,28 @@ export class PodWriter {
   }
 
   stop(): void {
+    this.#gathering.clear();
+    this.#timer?.();
     this.#worker.stop();
+  }
+
+  #gather(key: string): void {
+    if (this.#gathering.has(key)) return;
+    this.#gathering.set(key, this.#options.clock.monotonicMs() + GATHER_MS);
+    this.#timer ??= this.#options.clock.setTimer(GATHER_MS, () => this.#writeGathered());
+  }
+
+  #writeGathered(): void {
+    this.#timer = undefined;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [key, dueMs] of this.#gathering) {
+      if (dueMs > nowMs) {
+        this.#timer = this.#options.clock.setTimer(dueMs - nowMs, () => this.#writeGathered());
+        return;
+      }
+      this.#gathering.delete(key);
+      this.#worker.poke(key);
+    }
   }
 
   async #write(key: string): Promise<void> {
