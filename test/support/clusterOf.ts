@@ -1,6 +1,6 @@
 import { gatherClusterView } from '../../operator/src/controllers/clusterView/gatherClusterView.ts';
 import type { ClusterView, ViewedAgent } from '../../operator/src/controllers/clusterView/types.ts';
-import { reservedByAgent } from '../../operator/src/controllers/reservation/bindReservations.ts';
+import { reservedByAgent } from '../../operator/src/controllers/reservation/reservedByAgent.ts';
 import { gatherSnapshot } from '../../operator/src/controllers/scheduling/snapshot.ts';
 import { createUsageBoard } from '../../operator/src/controllers/usage.ts';
 import type { World } from '../../operator/src/controllers/world.ts';

@@ -30,6 +30,8 @@ export const ANNOTATION = {
   taskGroup: 'mezzo.dev/task-group',
   /** Executor id a group of tasks was launched with, exactly as its framework wrote it. */
   executorId: 'mezzo.dev/executor-id',
+  /** `ExecutorInfo` of a custom executor's Pod, as JSON; the Pod has no task of its own. */
+  executorInfo: 'mezzo.dev/executor-info',
   /** Last step of an external framework's task whose status update has been acknowledged. */
   acknowledged: 'mezzo.dev/acknowledged',
   /** Last verdict of its health check or check whose status update has been acknowledged. */
@@ -43,6 +45,8 @@ export const ANNOTATION = {
   resources: 'mezzo.dev/resources',
   /** The part of the task's amounts that is charged to reservations, as a JSON object of quantities. */
   reserved: 'mezzo.dev/reserved',
+  /** Names of the persistent volumes the task holds, as a JSON list. */
+  volumes: 'mezzo.dev/volumes',
   /** Consecutive short runs and failed runs of the instance before this one. */
   flaps: 'mezzo.dev/flaps',
   failures: 'mezzo.dev/failures',
@@ -58,6 +62,9 @@ export const ANNOTATION = {
   lost: 'mezzo.dev/lost',
   priority: 'mezzo.dev/priority',
 } as const;
+
+/** Starts the annotations of a custom executor's Pod that hold its tasks, one each, as JSON. */
+export const EXECUTOR_TASK_PREFIX = 'executor-task.mezzo.dev/';
 
 /** Holds a task's Pod until its end has been recorded and, for external frameworks, acknowledged. */
 export const TASK_FINALIZER = 'mezzo.dev/task';

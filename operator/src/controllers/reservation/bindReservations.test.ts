@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { resources as amounts } from '../../model/resources.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
-import { type BindAgent, bindReservations, reservedByAgent } from './bindReservations.ts';
+import { type BindAgent, bindReservations } from './bindReservations.ts';
+import { reservedByAgent } from './reservedByAgent.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1, 12);
 

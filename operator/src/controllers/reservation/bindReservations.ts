@@ -1,8 +1,5 @@
 import { isAllocatableTo } from '../../allocator/rolePaths.ts';
-import type { AgentReservation } from '../../allocator/types.ts';
-import { rolePath } from '../../model/ids.ts';
 import {
-  add,
   amountOf,
   equal,
   fits,
@@ -16,6 +13,7 @@ import {
 } from '../../model/resources.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import { formatQuantity, parseResources } from '../../schema/quantity.ts';
+import { isVolume, sourcesOf, type VolumeSource } from './volumeObjects.ts';
 
 /** Why a reservation is not bound as it asks; `Bound` when it is. */
 export type BindReason =
@@ -131,7 +129,7 @@ function faultOf(
   const { spec } = reservation;
   if (isExpired(board.input, reservation))
     return { reason: 'Expired', message: 'its time to live (spec.ttlSeconds) is over' };
-  if (spec.parent === undefined) return undefined;
+  if (spec.parent === undefined || isVolume(reservation)) return undefined;
   const parent = board.byName.get(spec.parent);
   if (parent === undefined || !board.bindings.has(spec.parent))
     return {
@@ -256,7 +254,8 @@ function matchingAgents(
   { input, bindings }: Board,
   { spec }: ReservationObject,
 ): readonly BindAgent[] {
-  const parent = spec.parent === undefined ? undefined : bindings.get(spec.parent);
+  const parent =
+    spec.parent === undefined || spec.volume !== undefined ? undefined : bindings.get(spec.parent);
   return input.agents.filter((agent) => {
     if (parent !== undefined && !parent.agents.includes(agent.name)) return false;
     if (spec.agent !== undefined) return spec.agent === agent.name;
@@ -274,6 +273,7 @@ function availableOn(
   agent: BindAgent,
   wasHere: boolean,
 ): Resources {
+  if (spec.volume !== undefined) return volumeRoom(board, { spec }, agent.name);
   const open =
     spec.parent === undefined
       ? board.open.get(agent.name)
@@ -282,6 +282,26 @@ function availableOn(
   const unused = subtract(open ?? {}, taken);
   if (!wasHere) return unused;
   return max(min(parseResources(status?.resources ?? spec.resources), open ?? {}), unused);
+}
+
+/** Where the disk of one source of a volume comes from: its reservation, or the agent once that is gone. */
+const openOf = (board: Board, source: VolumeSource, agent: string): Map<string, Resources> => {
+  const own = board.unrefined.get(source.reservation);
+  return own?.has(agent) === true ? own : board.open;
+};
+
+/** What a volume's sources have for it; it was made of disk that its framework held. */
+function volumeRoom(
+  board: Board,
+  volume: Pick<ReservationObject, 'spec'>,
+  agent: string,
+): Resources {
+  let disk = 0;
+  for (const source of sourcesOf(volume)) {
+    const open = amountOf(openOf(board, source, agent).get(agent) ?? {}, 'disk');
+    disk += Math.min(source.bytes, open);
+  }
+  return { disk };
 }
 
 /** What tasks use of reservations that the refined one's role may use; all of it is taken for the refined one's. */
@@ -294,7 +314,16 @@ function usedOfParent({ byName }: Board, parent: string, agent: BindAgent): Reso
   );
 }
 
-function take(board: Board, { metadata, spec }: ReservationObject, binding: Binding): void {
+function take(board: Board, reservation: ReservationObject, binding: Binding): void {
+  const { metadata, spec } = reservation;
+  if (isVolume(reservation)) {
+    for (const agent of binding.agents)
+      for (const source of sourcesOf(reservation)) {
+        const open = openOf(board, source, agent);
+        open.set(agent, subtract(open.get(agent) ?? {}, { disk: source.bytes }));
+      }
+    return;
+  }
   const from = spec.parent === undefined ? board.open : board.unrefined.get(spec.parent);
   const own = new Map<string, Resources>();
   for (const agent of binding.agents) {
@@ -306,6 +335,9 @@ function take(board: Board, { metadata, spec }: ReservationObject, binding: Bind
 
 /** How many reservations lie under this one; endless circles count as very deep, and find no parent. */
 function depthOf(byName: ReadonlyMap<string, ReservationObject>, one: ReservationObject): number {
+  const { parent, volume } = one.spec;
+  // A volume stays though its reservation went: before anybody else is given its disk.
+  if (volume !== undefined && !byName.has(parent ?? '')) return -1;
   let depth = 0;
   let at: ReservationObject | undefined = one;
   while (at?.spec.parent !== undefined && depth <= byName.size) {
@@ -322,35 +354,6 @@ function isExpired(input: BindInput, reservation: ReservationObject): boolean {
     input.nowMs >= input.parseTime(reservation.metadata.creationTimestamp ?? '') + ttlSeconds * 1000
   );
 }
-
-/** What is reserved on each agent, for the allocator: refined parts belong to the refinement alone. */
-export function reservedByAgent(
-  reservations: readonly ReservationObject[],
-): ReadonlyMap<string, readonly AgentReservation[]> {
-  const refined = new Map<string, Resources>();
-  for (const { spec, status } of reservations) {
-    if (spec.parent === undefined) continue;
-    for (const agent of status?.agents ?? []) {
-      const key = `${spec.parent}\n${agent}`;
-      refined.set(key, add(refined.get(key) ?? {}, boundAmounts({ spec, status })));
-    }
-  }
-  const byAgent = new Map<string, AgentReservation[]>();
-  for (const { metadata, spec, status } of reservations) {
-    for (const agent of status?.agents ?? []) {
-      const refinements = refined.get(`${metadata.name}\n${agent}`) ?? {};
-      const resources = subtract(boundAmounts({ spec, status }), refinements);
-      if (isEmpty(resources)) continue;
-      const list = byAgent.get(agent) ?? [];
-      list.push({ role: rolePath(spec.role), resources, reservationId: metadata.name });
-      byAgent.set(agent, list);
-    }
-  }
-  return byAgent;
-}
-
-const boundAmounts = ({ spec, status }: Pick<ReservationObject, 'spec' | 'status'>): Resources =>
-  parseResources(status?.resources ?? spec.resources);
 
 function byAge(left: ReservationObject, right: ReservationObject): number {
   const of = (one: ReservationObject): string =>

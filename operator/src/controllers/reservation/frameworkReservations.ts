@@ -7,6 +7,13 @@ import { RESERVATIONS, type ReservationObject } from '../../schema/mezzoKinds.ts
 import { formatResources, parseResources } from '../../schema/quantity.ts';
 import type { World } from '../world.ts';
 import { isUnchanged, type OperationPlan, type ReservationChange } from './planOperation.ts';
+import {
+  DESTROYED,
+  isDestroyed,
+  isVolume,
+  type VolumeSource,
+  writtenSources,
+} from './volumeObjects.ts';
 
 export interface FrameworkReservationsOptions {
   readonly world: Pick<World, 'reservations'>;
@@ -71,7 +78,8 @@ class Writer implements FrameworkReservations {
   }
 
   #gather(list: readonly ReservationObject[]): ReadonlyMap<string, ReservationObject> {
-    const all = new Map(list.map((one) => [one.metadata.name, one]));
+    const standing = list.filter((one) => !isDestroyed(one));
+    const all = new Map(standing.map((one) => [one.metadata.name, one]));
     for (const [name, { object, written }] of this.#making) {
       const seen = all.get(name);
       // Bound, judged otherwise, or deleted by somebody: the server's word counts now.
@@ -83,7 +91,7 @@ class Writer implements FrameworkReservations {
       const one = all.get(name);
       if (one === undefined || isOver(one, changing)) this.#changing.delete(name);
       else if (isEmpty(changing.left)) all.delete(name);
-      else all.set(name, withResources(one, changing.left));
+      else all.set(name, withResources(one, changing));
     }
     return all;
   }
@@ -94,8 +102,8 @@ class Writer implements FrameworkReservations {
   ): void {
     for (const object of plan.creates)
       this.#making.set(object.metadata.name, { object: asBound(object), written: false });
-    for (const { object, left } of plan.changes)
-      this.#changing.set(object.metadata.name, { left, seen: false });
+    for (const { object, left, sources } of plan.changes)
+      this.#changing.set(object.metadata.name, { left, sources, seen: false });
     this.#last = this.#after(this.#last, plan, done);
   }
 
@@ -132,10 +140,10 @@ class Writer implements FrameworkReservations {
     if (making !== undefined) making.written = true;
   }
 
-  async #change({ object, from, left }: ReservationChange): Promise<void> {
+  async #change({ object, from, left, sources }: ReservationChange): Promise<void> {
     const { name } = object.metadata;
     if (isEmpty(left)) {
-      await this.#delete(name, from);
+      await (isVolume(object) ? this.#destroy(name, from) : this.#delete(name, from));
       return;
     }
     await this.#insist([], async () => {
@@ -144,9 +152,22 @@ class Writer implements FrameworkReservations {
       this.#mustBe(now, from);
       await this.#options.kube.update<ReservationObject>(
         RESERVATIONS,
-        { ...now, spec: { ...now.spec, resources: formatResources(left) } },
+        { ...now, spec: specWith(now.spec, { left, sources }) },
         { signal: this.#options.signal },
       );
+    });
+  }
+
+  /** From here on its disk is free; whoever looks after its data takes it from there. */
+  async #destroy(name: string, from: Resources): Promise<void> {
+    const { kube, signal } = this.#options;
+    await this.#insist(['notFound'], async () => {
+      const now = await this.#read(name);
+      if (isDestroyed(now)) return;
+      this.#mustBe(now, from);
+      const annotations = { ...now.metadata.annotations, [DESTROYED]: 'true' };
+      const metadata = { ...now.metadata, annotations };
+      await kube.update<ReservationObject>(RESERVATIONS, { ...now, metadata }, { signal });
     });
   }
 
@@ -200,6 +221,7 @@ class Writer implements FrameworkReservations {
 /** A reservation on its way to `left`; `seen` once the cache shows that it got there. */
 interface Changing {
   readonly left: Resources;
+  readonly sources: readonly VolumeSource[] | undefined;
   seen: boolean;
 }
 
@@ -212,12 +234,24 @@ function isOver(now: ReservationObject, changing: Changing): boolean {
   return equal(parseResources(now.status?.resources ?? {}), left);
 }
 
-/** As it will look once that is all that is left of it. */
-function withResources(object: ReservationObject, left: Resources): ReservationObject {
+function specWith(
+  spec: ReservationObject['spec'],
+  { left, sources }: Pick<Changing, 'left' | 'sources'>,
+): ReservationObject['spec'] {
   const resources = formatResources(left);
+  if (spec.volume === undefined || sources === undefined) return { ...spec, resources };
+  return { ...spec, resources, volume: { ...spec.volume, from: writtenSources(sources) } };
+}
+
+/** As it will look once that is all that is left of it. */
+function withResources(
+  object: ReservationObject,
+  changing: Pick<Changing, 'left' | 'sources'>,
+): ReservationObject {
+  const resources = formatResources(changing.left);
   return {
     ...object,
-    spec: { ...object.spec, resources },
+    spec: specWith(object.spec, changing),
     ...(object.status === undefined ? {} : { status: { ...object.status, resources } }),
   };
 }

@@ -14,6 +14,7 @@ import {
 import { API_VERSION, RESERVATIONS, type ReservationObject } from '../../schema/mezzoKinds.ts';
 import { formatResources, parseResources } from '../../schema/quantity.ts';
 import type { ReservedPart } from '../../state/offerBook.ts';
+import { isVolume, type VolumeSource } from './volumeObjects.ts';
 
 /** One level of a reservation, as Mesos's `ReservationInfo`. */
 export interface ReservationStep {
@@ -40,11 +41,16 @@ export interface OfferPool {
   readonly parts: readonly ReservedPart[];
 }
 
-/** One object to be brought down to `left`, or deleted when nothing is left; refused when it has changed since. */
+/**
+ * One object to be brought to `left`, or deleted when nothing is left; a volume then is marked as destroyed. Refused when
+ * it has changed since.
+ */
 export interface ReservationChange {
   readonly object: ReservationObject;
   readonly from: Resources;
   readonly left: Resources;
+  /** For a volume that changes its size. */
+  readonly sources?: readonly VolumeSource[];
 }
 
 export type OperationPlan =
@@ -75,7 +81,9 @@ export function stackOf(
   let at = reservations.get(name);
   while (at !== undefined && steps.length < 16) {
     const { role, principal, labels, parent } = at.spec;
-    steps.unshift({ role, principal, labels });
+    // A volume is no level of its own, but for one whose reservation is gone.
+    if (!isVolume(at) || parent === undefined || !reservations.has(parent))
+      steps.unshift({ role, principal, labels });
     at = parent === undefined ? undefined : reservations.get(parent);
   }
   return steps;
@@ -94,7 +102,7 @@ export function planOperation(
     : planUnreserve(pool, operation, context);
 }
 
-const refused = (message: string): OperationPlan => ({ kind: 'refused', message });
+export const refused = (message: string): OperationPlan => ({ kind: 'refused', message });
 
 function planReserve(
   pool: OfferPool,
@@ -156,8 +164,11 @@ interface Drawn {
   readonly left: readonly ReservedPart[];
 }
 
-/** Takes amounts out of the parts that have exactly this stack, in order of the names of their reservations. */
-function draw(
+/**
+ * Takes amounts out of the parts that have exactly this stack, in order of the names of their reservations. Volumes are
+ * left whole.
+ */
+export function draw(
   pool: OfferPool,
   wanted: Resources,
   stack: ReservationStack,
@@ -171,9 +182,10 @@ function draw(
     one.reservationId < two.reservationId ? -1 : 1,
   );
   for (const part of ordered) {
-    const amount = sameStack(stackOf(part.reservationId, reservations), stack)
-      ? min(open, part.resources)
-      : {};
+    const isEligible =
+      !isVolume(reservations.get(part.reservationId)) &&
+      sameStack(stackOf(part.reservationId, reservations), stack);
+    const amount = isEligible ? min(open, part.resources) : {};
     if (isEmpty(amount)) {
       left.push(part);
       continue;
@@ -216,13 +228,13 @@ function objectOf(
   };
 }
 
-const partOf = ({ metadata, spec }: ReservationObject): ReservedPart => ({
+export const partOf = ({ metadata, spec }: ReservationObject): ReservedPart => ({
   role: spec.role as RolePath,
   reservationId: metadata.name,
   resources: parseResources(spec.resources),
 });
 
-function joined(parts: readonly ReservedPart[]): readonly ReservedPart[] {
+export function joined(parts: readonly ReservedPart[]): readonly ReservedPart[] {
   return [...Map.groupBy(parts, (part) => part.reservationId).values()].map((same) => ({
     ...(same[0] as ReservedPart),
     resources: same.map((part) => part.resources).reduce(add),
@@ -239,7 +251,7 @@ function stackFault(stack: ReservationStack): string | undefined {
   return undefined;
 }
 
-function crowdFault({ reservations, agent }: OperationContext): string | undefined {
+export function crowdFault({ reservations, agent }: OperationContext): string | undefined {
   let here = 0;
   for (const one of reservations.values()) if (one.spec.agent === agent) here += 1;
   return here < MOST_PER_AGENT
@@ -247,14 +259,14 @@ function crowdFault({ reservations, agent }: OperationContext): string | undefin
     : `agent ${agent} has ${here} reservations already, which is the most; unreserve some first`;
 }
 
-function lacks(what: string, wanted: Resources, has: Resources): string {
+export function lacks(what: string, wanted: Resources, has: Resources): string {
   const gap = Object.entries(formatResources(shortfall(wanted, has)))
     .map(([name, amount]) => `${amount} ${name}`)
     .join(', ');
   return `the offers hold too little of ${what}: ${gap} missing`;
 }
 
-function sameStack(left: ReservationStack, right: ReservationStack): boolean {
+export function sameStack(left: ReservationStack, right: ReservationStack): boolean {
   return (
     left.length === right.length &&
     left.every((step, index) => {

@@ -14,13 +14,10 @@ import { rememberFor } from '../shared/rememberFor.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import { timeOf } from '../task/taskView.ts';
 import type { World } from '../world.ts';
-import {
-  type BindAgent,
-  type Binding,
-  bindReservations,
-  reservedByAgent,
-} from './bindReservations.ts';
+import { type BindAgent, type Binding, bindReservations } from './bindReservations.ts';
+import { reservedByAgent } from './reservedByAgent.ts';
 import { usedByReservation } from './reservedUse.ts';
+import { isDestroyed, isVolume, volumeSize } from './volumeObjects.ts';
 
 export interface ReservationOptions {
   readonly world: World;
@@ -113,7 +110,9 @@ function bindingsNow(options: ReservationOptions, ledger: Ledger): ReadonlyMap<s
   return bindReservations({
     reservations: options.world.reservations
       .list()
-      .filter((one) => one.metadata.deletionTimestamp === undefined),
+      .filter((one) =>
+        isVolume(one) ? !isDestroyed(one) : one.metadata.deletionTimestamp === undefined,
+      ),
     agents: bindAgents(options.world, ledger),
     nowMs: options.clock.nowMs(),
     parseTime: (iso) => Date.parse(iso),
@@ -135,10 +134,24 @@ function bindAgents(world: World, ledger: Ledger): readonly BindAgent[] {
         // What runs inside a reservation takes nothing that is unreserved.
         ...tasks.map((task) => subtract(task.resources, task.reserved)),
       ]),
-      reservedUse: tasks.map((task) => ({ role: task.role, resources: task.reserved })),
+      reservedUse: tasks.map((task) => ({
+        role: task.role,
+        resources: subtract(task.reserved, heldInVolumes(world, task.volumes)),
+      })),
     };
   });
 }
+
+/** Disk of volumes is refined by nobody. */
+const heldInVolumes = (world: World, names: readonly string[]): Resources =>
+  sumOf(
+    names.flatMap((name): readonly Resources[] => {
+      const volume = world.reservations.get({ name });
+      return volume === undefined || volume.spec.volume?.shared === true
+        ? []
+        : [volumeSize(volume)];
+    }),
+  );
 
 async function writeBinding(
   { kube, clock }: ReservationOptions,

@@ -15,9 +15,15 @@ export function usedByReservation(
   const free = new Map<AgentReservation, Resources>();
   for (const task of tasks) {
     let open = task.reserved;
+    const here = reserved.get(task.agent) ?? [];
+    for (const one of here) {
+      if (one.volume === undefined || !task.volumes.includes(one.reservationId)) continue;
+      if (!one.volume.shared) open = subtract(open, one.resources);
+      used.set(one.reservationId, one.resources);
+    }
     if (isEmpty(open)) continue;
-    const eligible = (reserved.get(task.agent) ?? [])
-      .filter((one) => isAllocatableTo(one.role, task.role))
+    const eligible = here
+      .filter((one) => one.volume === undefined && isAllocatableTo(one.role, task.role))
       .toSorted((left, right) => right.role.length - left.role.length);
     for (const one of eligible) {
       const left = free.get(one) ?? one.resources;

@@ -36,6 +36,8 @@ export interface TaskView {
   readonly revocable: Resources;
   /** The part of `resources` that is charged to reservations. */
   readonly reserved: Resources;
+  /** Names of the persistent volumes it holds. */
+  readonly volumes: readonly string[];
   readonly flaps: number;
   readonly failures: number;
   readonly jobUid: string | undefined;
@@ -92,6 +94,7 @@ function readTask(pod: Pod): TaskView {
     resources: amounts.resources,
     revocable: amounts.revocable,
     reserved: parseAnnotation(annotations[ANNOTATION.reserved]),
+    volumes: volumesOf(pod),
     flaps: Number(annotations[ANNOTATION.flaps] ?? 0) || 0,
     failures: Number(annotations[ANNOTATION.failures] ?? 0) || 0,
     jobUid: labels[LABEL.jobUid],
@@ -162,6 +165,20 @@ function parseAnnotation(text: string | undefined): Resources {
     return {};
   }
 }
+
+/** Names of the persistent volumes a Pod holds; none when its annotation was edited into nonsense. */
+export function volumesOf({ metadata }: Pod): readonly string[] {
+  const text = metadata.annotations?.[ANNOTATION.volumes];
+  if (text === undefined) return NO_VOLUMES;
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : NO_VOLUMES;
+  } catch {
+    return NO_VOLUMES;
+  }
+}
+
+const NO_VOLUMES: readonly string[] = Object.freeze([]);
 
 /** Takes the revocable extended resources out of the plain amounts and gives them their Mesos names. */
 export function splitRevocable(amounts: Resources): { resources: Resources; revocable: Resources } {
