@@ -1,7 +1,7 @@
-import express from 'express';
+import type { RequestListener } from 'node:http';
 import { createAuthenticator } from '../../operator/src/api/auth/authenticator.ts';
 import { DEFAULT_LIMITS, type RouteContext } from '../../operator/src/api/context.ts';
-import { schedulerRoutes } from '../../operator/src/api/routes/scheduler.ts';
+import { schedulerEndpoint } from '../../operator/src/api/routes/scheduler.ts';
 import { startServer } from '../../operator/src/api/server.ts';
 import { LABEL } from '../../operator/src/model/labels.ts';
 import { createOperator } from '../../operator/src/runtime/operator.ts';
@@ -95,11 +95,11 @@ async function main(agents: number): Promise<void> {
       streamBufferBytes: 16 * 1024 * 1024,
     },
   };
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  // The scheduler's routes need no more of the context than this.
-  app.use(schedulerRoutes(context as RouteContext));
+  // The scheduler's endpoint needs no more of the context than this.
+  const endpoint = schedulerEndpoint(context as RouteContext);
+  const app: RequestListener = (request, response) => {
+    if (!endpoint(request, response)) response.destroy();
+  };
   const server = await startServer({ app, host: '127.0.0.1', port: 0, clock, log: silentLog });
   process.send?.({ kind: 'listening', port: server.port } satisfies FromServer);
   process.on('message', () => {

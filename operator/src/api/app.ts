@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import express, { type Express } from 'express';
 import { type AppOptions, DEFAULT_LIMITS, type RouteContext } from './context.ts';
 import { errorHandler, notFound } from './errors.ts';
@@ -7,19 +8,19 @@ import { Subscribers } from './operatorApi/subscribers.ts';
 import { agentRoutes } from './routes/agent.ts';
 import { masterRoutes } from './routes/master.ts';
 import { probeRoutes } from './routes/probes.ts';
-import { schedulerRoutes } from './routes/scheduler.ts';
+import { schedulerEndpoint } from './routes/scheduler.ts';
 import { viewRoutes } from './routes/views.ts';
 
 /** The HTTP surface of the operator, without a listener. One per listener: they differ in whom they trust. */
-export function createApp(options: AppOptions): Express {
+export function createApp(options: AppOptions): RequestListener {
   const context: RouteContext = { ...options, limits: { ...DEFAULT_LIMITS, ...options.limits } };
+  const scheduler = schedulerEndpoint(context);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
-  app.use(schedulerRoutes(context));
   const subscribers = new Subscribers({
     ...context,
     ...context.operatorApi,
@@ -33,7 +34,9 @@ export function createApp(options: AppOptions): Express {
   app.use(viewRoutes(context));
   app.use(notFound);
   app.use(errorHandler(context.log));
-  return app;
+  return (request, response) => {
+    if (!scheduler(request, response)) app(request, response);
+  };
 }
 
 /** Probes and metrics alone, for the port that kubelets and scrapers use. */

@@ -1,25 +1,34 @@
-import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { Logger } from '../ports/logger.ts';
 
 /** Answers an error as JSON. Nothing of the server's inside is in it. */
-export function sendError(response: Response, status: number, message: string): void {
+export function sendError(response: ServerResponse, status: number, message: string): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  response.status(status).json({ error: { status, message } });
+  const body = Buffer.from(JSON.stringify({ error: { status, message } }), 'utf8');
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': body.length,
+  });
+  response.end(body);
 }
 
 /** For paths that exist, called with a method they do not have. */
 export function methodNotAllowed(...allowed: readonly string[]): RequestHandler {
-  return (request, response) => {
-    response.setHeader('Allow', allowed.join(', '));
-    sendError(
-      response,
-      405,
-      `Expecting one of { ${allowed.join(', ')} }, but received ${request.method}`,
-    );
-  };
+  return (request, response) => refuseMethod(request, response, allowed);
+}
+
+export function refuseMethod(
+  { method = '' }: IncomingMessage,
+  response: ServerResponse,
+  allowed: readonly string[],
+): void {
+  const methods = allowed.join(', ');
+  response.setHeader('Allow', methods);
+  sendError(response, 405, `Expecting one of { ${methods} }, but received ${method}`);
 }
 
 export const notFound: RequestHandler = (_request, response) => {
@@ -32,16 +41,30 @@ interface HttpFault {
   readonly message?: string;
 }
 
-/** The last handler: whatever was thrown becomes JSON; what nobody foresaw is logged and called an internal error. */
+/** The last handler of express. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
-  return (error: unknown, request, response, _next) => {
-    const fault = (typeof error === 'object' && error !== null ? error : {}) as HttpFault;
-    const status = fault.status ?? 500;
-    if (status >= 400 && status < 500) {
-      sendError(response, status, 'The request is malformed');
-      return;
-    }
-    log.error('request failed by a bug', { method: request.method, path: request.path, error });
-    sendError(response, 500, 'Internal error');
-  };
+  return (error: unknown, request, response, _next) => answerFault(log, error, request, response);
+}
+
+/** Whatever was thrown becomes JSON; what nobody foresaw is logged and called an internal error. */
+export function answerFault(
+  log: Logger,
+  error: unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const fault = (typeof error === 'object' && error !== null ? error : {}) as HttpFault;
+  const status = fault.status ?? 500;
+  if (status >= 400 && status < 500) {
+    sendError(response, status, 'The request is malformed');
+    return;
+  }
+  log.error('request failed by a bug', { method: request.method, path: pathOf(request), error });
+  sendError(response, 500, 'Internal error');
+}
+
+/** The path of a request without its query. */
+export function pathOf({ url = '' }: IncomingMessage): string {
+  const end = url.indexOf('?');
+  return end < 0 ? url : url.slice(0, end);
 }

@@ -39,34 +39,52 @@ export function isShallow(bytes: Uint8Array, limit = MAX_JSON_DEPTH): boolean {
 }
 
 /** Reads a whole request body, at most `limitBytes` of it. Compressed bodies are refused: they hide their size. */
-export async function readBody(
+export function readBody(
   request: IncomingMessage,
   limitBytes: number,
 ): Promise<Result<Buffer, BodyFault>> {
+  return new Promise((resolve) => collectBody(request, limitBytes, resolve));
+}
+
+function collectBody(
+  request: IncomingMessage,
+  limitBytes: number,
+  settle: (body: Result<Buffer, BodyFault>) => void,
+): void {
   const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
-    return refuse({
-      status: 415,
-      message: `Content-Encoding '${encoding.slice(0, 32)}' is not accepted`,
-    });
+  if (encoding !== undefined && encoding !== 'identity') {
+    const message = `Content-Encoding '${encoding.slice(0, 32)}' is not accepted`;
+    settle(refuse({ status: 415, message }));
+    return;
+  }
   const tooLarge: BodyFault = {
     status: 413,
     message: `The body is larger than ${limitBytes} bytes`,
   };
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) return refuse(tooLarge);
+  if (Number(request.headers['content-length'] ?? 0) > limitBytes) {
+    settle(refuse(tooLarge));
+    return;
+  }
   const chunks: Buffer[] = [];
   let size = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > limitBytes) return refuse(tooLarge);
-      chunks.push(chunk);
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= limitBytes) chunks.push(chunk);
+    else {
+      chunks.length = 0;
+      settle(refuse(tooLarge));
     }
-  } catch {
-    return refuse({ status: 400, message: 'The connection broke before the body was complete' });
-  }
-  return ok(Buffer.concat(chunks, size));
+  });
+  request.on('end', () =>
+    settle(ok(chunks.length === 1 ? (chunks[0] ?? NOTHING) : Buffer.concat(chunks))),
+  );
+  const onBroken = (): void =>
+    settle(refuse({ status: 400, message: 'The connection broke before the body was complete' }));
+  request.on('error', onBroken);
+  request.on('close', onBroken);
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** Parses JSON of bounded depth. */
 export function parseJson(bytes: Buffer): Result<unknown, BodyFault> {

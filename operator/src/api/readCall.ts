@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Result, refuse } from '../model/result.ts';
 import { sendError } from './errors.ts';
 import { type BodyFault, parseJson, readBody } from './jsonBody.ts';
@@ -19,8 +19,8 @@ export interface CallForm<Call> {
 export async function readCall<Call>(
   form: CallForm<Call>,
   bodyBytes: number,
-  request: Request,
-  response: Response,
+  request: IncomingMessage,
+  response: ServerResponse,
 ): Promise<Call | undefined> {
   const type = request.headers['content-type'];
   if (type === undefined) {

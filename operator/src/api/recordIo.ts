@@ -11,12 +11,13 @@ const BEYOND_ASCII = /[^\u0000-\u007f]/g;
  * characters instead of bytes, and takes any line feed for the end of the length.
  */
 export function encodeJsonRecord(value: unknown): string {
-  const json = JSON.stringify(value).replace(
-    BEYOND_ASCII,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return `${json.length}\n${json}`;
+  const json = JSON.stringify(value);
+  const ascii = Buffer.byteLength(json, 'utf8') === json.length ? json : escaped(json);
+  return `${ascii.length}\n${ascii}`;
 }
+
+const escaped = (json: string): string =>
+  json.replace(BEYOND_ASCII, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** One record of bytes. */
 export function frameRecord(bytes: Buffer): Buffer {

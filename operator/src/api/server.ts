@@ -1,13 +1,12 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { Express } from 'express';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { readCertificate, watchCertificate } from './certificate.ts';
 
 export interface ServerOptions {
-  readonly app: Express;
+  readonly app: RequestListener;
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Principal } from '../../controllers/framework/types.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -13,7 +14,7 @@ export function limitOf(clock: Clock, perSecond: number, burst = 2 * perSecond):
   return new RateLimit({ clock, perSecond, burst, maxKeys: MAX_CLIENTS });
 }
 
-export function tooManyRequests(response: Response): void {
+export function tooManyRequests(response: ServerResponse): void {
   response.setHeader('Retry-After', '1');
   sendError(response, 429, 'Too many requests: slow down');
 }
@@ -21,16 +22,23 @@ export function tooManyRequests(response: Response): void {
 /** Sends the caller to the leader when it is another process; true when that was the answer. */
 export function answeredElsewhere(
   leadership: Leadership,
-  request: Request,
-  response: Response,
+  request: IncomingMessage,
+  response: ServerResponse,
 ): leadership is Exclude<Leadership, { readonly kind: 'self' }> {
   if (leadership.kind === 'self') return false;
   if (leadership.kind === 'unknown') sendError(response, 503, 'No leader is known at the moment');
-  else response.redirect(307, `//${leadership.address}${request.originalUrl}`);
+  else {
+    const location = `//${leadership.address}${request.url ?? ''}`;
+    response.writeHead(307, { Location: location, 'Content-Length': 0 });
+    response.end();
+  }
   return true;
 }
 
-export type Guard = (request: Request, response: Response) => Promise<Principal | undefined>;
+export type Guard = (
+  request: IncomingMessage,
+  response: ServerResponse,
+) => Promise<Principal | undefined>;
 
 /**
  * Finds out who calls; answers 401, 429 or 503 itself and then returns undefined.
@@ -53,7 +61,7 @@ export function createGuard({ authenticator, clock, limits }: RouteContext): Gua
 }
 
 function refuse(
-  response: Response,
+  response: ServerResponse,
   outcome: Exclude<AuthOutcome, { readonly kind: 'principal' }>,
 ): void {
   if (outcome.kind === 'unavailable') {
