@@ -310,9 +310,9 @@ describe('RESERVE and UNRESERVE', () => {
 
   test("without a principal it is the role's", async () => {
     await accept(reserve({ reservations: [{ type: 'DYNAMIC', role: 'eng' }] }));
-    expect(world.scheduling.reserving[0]?.operation.stack).toEqual([
-      { role: 'eng', principal: undefined, labels: {} },
-    ]);
+    expect(world.scheduling.reserving[0]?.operation).toMatchObject({
+      stack: [{ role: 'eng', principal: undefined, labels: {} }],
+    });
   });
 
   test('what the offers do not hold: OPERATION_ERROR; without an id, silence', async () => {

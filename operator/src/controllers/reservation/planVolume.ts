@@ -13,6 +13,7 @@ import {
   type OperationPlan,
   partOf,
   type ReservationChange,
+  type ReservationOperation,
   type ReservationStack,
   type ReservationStep,
   refused,
@@ -61,6 +62,10 @@ export type VolumeOperation = {
       readonly subtractBytes: number;
     }
 );
+
+export const isVolumeOperation = (
+  operation: ReservationOperation | VolumeOperation,
+): operation is VolumeOperation => operation.kind !== 'reserve' && operation.kind !== 'unreserve';
 
 export interface VolumeContext extends OperationContext {
   /** Whether a task holds the volume of this name. */

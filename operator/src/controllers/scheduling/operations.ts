@@ -4,13 +4,17 @@ import type { Metrics } from '../../ports/metrics.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 import type { FrameworkReservations } from '../reservation/frameworkReservations.ts';
 import { planOperation, type ReservationOperation } from '../reservation/planOperation.ts';
+import { isVolumeOperation, planVolume, type VolumeOperation } from '../reservation/planVolume.ts';
 import type { Launcher } from '../task/launcher.ts';
-import { AcceptedPool } from './acceptedPool.ts';
+import { isTaskPod, taskViewOf } from '../task/taskView.ts';
+import type { World } from '../world.ts';
+import { AcceptedPool, type PartKind } from './acceptedPool.ts';
 import type { Members } from './members.ts';
 import { placedPod } from './placedPod.ts';
 import type { LaunchRequest, LaunchVerdict, OfferOperation, OperationVerdict } from './types.ts';
 
 interface OperationsOptions {
+  readonly world: Pick<World, 'pods'>;
   readonly launcher: Launcher;
   readonly frameworkReservations: FrameworkReservations;
   readonly metrics: Pick<Metrics, 'launch'>;
@@ -40,8 +44,8 @@ export class Operations {
     offers: readonly OutstandingOffer[],
     operations: readonly OfferOperation[],
   ): Performed {
-    const pool = new AcceptedPool(offers);
     const agent = (offers[0] as OutstandingOffer).agent;
+    const pool = new AcceptedPool(offers, (name) => this.#partKind(name));
     const verdicts = operations.map((one) =>
       one.kind === 'launch'
         ? this.#launch(framework, agent, pool, one.launch)
@@ -56,14 +60,14 @@ export class Operations {
     pool: AcceptedPool,
     launch: LaunchRequest,
   ): LaunchVerdict {
-    if (!pool.holds(launch.resources, launch.revocable)) {
+    const missing = pool.missingVolume(launch);
+    if (missing !== undefined || !pool.holds(launch)) {
       const message = `task ${launch.task} asks for more than is left of the accepted offers on ${agent}`;
       return { kind: 'refused', task: launch.task, reason: 'NotEnoughOffered', message };
     }
-    const placed = placedPod(launch, agent, pool.reserved);
-    pool.take(launch.resources, placed.reserved, launch.revocable);
+    const pod = placedPod(launch, agent, pool.take(launch));
     this.#options.launcher.launch(
-      { task: launch.task, pod: placed.pod, impersonate: launch.impersonate },
+      { task: launch.task, pod, impersonate: launch.impersonate },
       (result) => {
         this.#options.metrics.launch(result.kind);
         const callbacks = this.#options.members.callbacks(framework);
@@ -79,19 +83,39 @@ export class Operations {
     framework: FrameworkId,
     agent: AgentId,
     pool: AcceptedPool,
-    request: ReservationOperation,
+    request: ReservationOperation | VolumeOperation,
   ): OperationVerdict {
     const { operation } = request;
     const { frameworkReservations, members, onDone } = this.#options;
     const reservations = frameworkReservations.current();
-    const plan = planOperation(pool.forReservations, request, { framework, agent, reservations });
+    const isInUse = (name: string): boolean => this.#isInUse(agent, name);
+    const context = { framework, agent, reservations, isInUse };
+    const plan = isVolumeOperation(request)
+      ? planVolume(pool.forReservations, request, context)
+      : planOperation(pool.forReservations, request, context);
     if (plan.kind === 'refused')
       return { kind: 'operationRefused', operation, message: plan.message };
-    pool.replace(plan.pool);
     frameworkReservations.apply(plan, (result) => {
       members.callbacks(framework)?.onOperation?.(operation, result);
       onDone();
     });
+    // Afterwards: only now a volume that was just made is known as one.
+    pool.replace(plan.pool);
     return { kind: 'reserving', operation };
+  }
+
+  #partKind(name: string): PartKind {
+    const volume = this.#options.frameworkReservations.current().get(name)?.spec.volume;
+    if (volume === undefined) return 'plain';
+    return volume.shared === true ? 'sharedVolume' : 'volume';
+  }
+
+  /** A task that lives, or is being launched, holds the volume. */
+  #isInUse(agent: AgentId, volume: string): boolean {
+    const { world, launcher } = this.#options;
+    return [...world.pods.byIndex('node', agent), ...launcher.assumed()].some((pod) => {
+      const task = isTaskPod(pod) ? taskViewOf(pod) : undefined;
+      return task !== undefined && !task.terminal && task.volumes.includes(volume);
+    });
   }
 }

@@ -68,7 +68,7 @@ export function gatherSnapshot(input: SnapshotInput): GatheredSnapshot {
   const roles = roleTableOf(world.roles.list(), world.quotas.list()).specs;
   const allocations = [
     ...ledger.tasks.map(taskAllocation),
-    ...[...input.offers].map(offerAllocation),
+    ...[...input.offers].map((offer) => offerAllocation(offer, input.reservations)),
     ...openHolds(input.holds, ledger.tasks).map(holdAllocation),
   ];
   return {
@@ -114,11 +114,19 @@ function taskAllocation(task: TaskView): Allocation {
     resources: task.resources,
     revocable: task.revocable,
     reserved: task.reserved,
+    ...(task.volumes.length === 0 ? {} : { volumes: task.volumes }),
     kind: 'task',
   };
 }
 
-function offerAllocation(offer: OutstandingOffer): Allocation {
+function offerAllocation(
+  offer: OutstandingOffer,
+  reservations: SnapshotInput['reservations'],
+): Allocation {
+  const here = reservations.get(offer.agent) ?? [];
+  const volumes = (offer.reservedBy ?? []).flatMap(({ reservationId: id }) =>
+    here.some((one) => one.reservationId === id && one.volume !== undefined) ? [id] : [],
+  );
   return {
     agent: offer.agent,
     framework: offer.framework,
@@ -126,6 +134,7 @@ function offerAllocation(offer: OutstandingOffer): Allocation {
     resources: offer.resources,
     revocable: offer.revocable,
     reserved: offer.reserved,
+    ...(volumes.length === 0 ? {} : { volumes }),
     fromHold: offer.fromHold,
     kind: 'offer',
   };

@@ -8,6 +8,7 @@ import type { OutstandingOffer } from '../../state/offerBook.ts';
 
 import type { OperationResult } from '../reservation/frameworkReservations.ts';
 import type { ReservationOperation } from '../reservation/planOperation.ts';
+import type { VolumeOperation } from '../reservation/planVolume.ts';
 
 /**
  * The seam between the allocation cycle and the frameworks it serves: Mezzo's own job scheduler and
@@ -22,7 +23,12 @@ export interface FrameworkRegistration {
   readonly id: FrameworkId;
   readonly roles: readonly RolePath[];
   readonly suppressedRoles: readonly RolePath[];
-  readonly capabilities: { readonly revocable: boolean; readonly gpu: boolean };
+  readonly capabilities: {
+    readonly revocable: boolean;
+    readonly gpu: boolean;
+    /** May see shared volumes; absent: no. */
+    readonly shared?: boolean;
+  };
   /** Per role, the smallest offers worth making; an empty list takes any. Absent: the cycle's own. */
   readonly minAllocatableByRole?: Readonly<Record<string, readonly Resources[]>>;
   /** Per role, which agents may be offered at all. */
@@ -37,7 +43,7 @@ export interface FrameworkCallbacks {
   /** An agent on which the framework holds something will be away; the answer is recorded and binds nobody. */
   onInverseOffers?(offers: readonly InverseOffer[]): void;
   onRescindInverseOffer?(offer: OfferId): void;
-  /** How an operation on reservations ended; when it is finished the reservation is durable. */
+  /** How an operation on reservations or volumes ended; when it is finished it is durable. */
   onOperation?(operation: string, result: OperationResult): void;
   /** The Pod of an accepted launch exists; it is in the cache unless it is gone again. */
   onLaunched?(task: TaskId): void;
@@ -62,6 +68,8 @@ export interface LaunchRequest {
   readonly resources: Resources;
   readonly revocable: Resources;
   readonly pod: Pod;
+  /** Names of the persistent volumes it holds; `resources` includes those that are not shared. */
+  readonly volumes?: readonly string[];
   /** User the Pod is created as; absent: the operator itself (Mezzo's own jobs). */
   readonly impersonate?: string;
 }
@@ -78,7 +86,8 @@ export type LaunchVerdict =
 /** What a framework does with accepted offers; carried out in its order. */
 export type OfferOperation =
   | { readonly kind: 'launch'; readonly launch: LaunchRequest }
-  | ReservationOperation;
+  | ReservationOperation
+  | VolumeOperation;
 
 export type OperationVerdict =
   | LaunchVerdict
@@ -129,7 +138,7 @@ export interface Scheduling {
     launches: readonly LaunchRequest[],
     refuseMs: number,
   ): AcceptOutcome;
-  /** As `accept`, with operations on reservations among the launches. */
+  /** As `accept`, with operations on reservations and volumes among the launches. */
   perform(
     framework: FrameworkId,
     offers: readonly OfferId[],
