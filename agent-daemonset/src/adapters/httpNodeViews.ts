@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { Agent, request } from 'undici';
+import { type Agent, request } from 'undici';
 import type { Clock } from '../../../operator/src/ports/clock.ts';
 import type { Logger } from '../../../operator/src/ports/logger.ts';
 import { AGENT_VIEW_PATH, AgentViewReply } from '../../../operator/src/schema/http/agentView.ts';
 import type { NodeViews } from '../ports/nodeViews.ts';
+import { operatorConnection } from './operatorConnection.ts';
 
 export interface HttpNodeViewsOptions {
   readonly node: string;
@@ -117,8 +118,9 @@ export class HttpNodeViews implements NodeViews {
     const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
     if (this.#dispatcher === undefined || this.#dispatcher.ca !== ca) {
       void this.#dispatcher?.agent.close();
-      const connect = { timeout: TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) };
-      this.#dispatcher = { ca, agent: new Agent({ connections: 4, connect }) };
+      const { operatorUrl: url } = this.#options;
+      const agent = operatorConnection({ url, ca, connections: 4, timeoutMs: TIMEOUT_MS });
+      this.#dispatcher = { ca, agent };
     }
     return this.#dispatcher.agent;
   }

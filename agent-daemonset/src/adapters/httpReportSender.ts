@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { Agent, request } from 'undici';
+import { type Agent, request } from 'undici';
 import type { AgentReport } from '../../../operator/src/schema/http/agentReport.ts';
 import type { ReportSender, SendOutcome } from '../ports/reportSender.ts';
+import { operatorConnection } from './operatorConnection.ts';
 
 export interface HttpReportSenderOptions {
   readonly url: string;
@@ -91,10 +92,8 @@ export class HttpReportSender implements ReportSender {
     const ca = await readTrimmed(this.#options.caFile);
     if (this.#dispatcher === undefined || this.#dispatcher.ca !== ca) {
       void this.#dispatcher?.agent.close();
-      const agent = new Agent({
-        connections: 1,
-        connect: { timeout: this.#timeoutMs, ...(ca !== undefined && { ca }) },
-      });
+      const { url } = this.#options;
+      const agent = operatorConnection({ url, ca, connections: 1, timeoutMs: this.#timeoutMs });
       this.#dispatcher = { ca, agent };
     }
     return this.#dispatcher.agent;

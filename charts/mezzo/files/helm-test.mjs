@@ -1,5 +1,6 @@
 // What `helm test` runs in a Pod of the release: is the operator ready, and does the API serve every Mezzo kind?
 import { readFileSync } from 'node:fs';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 
 const tokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 const kinds = [
@@ -37,6 +38,9 @@ async function eventually(name, attempt) {
   }
 }
 
+const { OPERATOR_CA_FILE } = process.env;
+if (OPERATOR_CA_FILE !== undefined)
+  setDefaultCACertificates([...getCACertificates('default'), readFileSync(OPERATOR_CA_FILE, 'utf8')]);
 const { OPERATOR_URL, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
 const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 const authorization = `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`;

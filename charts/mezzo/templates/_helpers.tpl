@@ -74,7 +74,30 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{- define "mezzo.url" -}}
-{{- printf "http://%s.%s:%v" (include "mezzo.fullname" .) .Release.Namespace .Values.service.httpPort -}}
+{{- printf "%s://%s.%s:%v" (include "mezzo.scheme" .) (include "mezzo.fullname" .) .Release.Namespace .Values.service.httpPort -}}
+{{- end -}}
+
+{{- define "mezzo.scheme" -}}
+{{- ternary "https" "http" .Values.tls.enabled -}}
+{{- end -}}
+
+{{- define "mezzo.tls.secret" -}}
+{{- if .Values.tls.secretName -}}
+{{- .Values.tls.secretName -}}
+{{- else if .Values.tls.certManager.enabled -}}
+{{- include "mezzo.fullname" . }}-tls
+{{- else -}}
+{{- required "tls.enabled needs tls.secretName, a Secret with tls.crt and tls.key, or tls.certManager.enabled" .Values.tls.secretName -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The authority alone: whoever only calls the operator has no business with its key. */}}
+{{- define "mezzo.tls.caVolume" -}}
+- name: ca
+  secret:
+    secretName: {{ include "mezzo.tls.secret" . }}
+    items:
+      - {key: {{ .Values.tls.caKey }}, path: ca.crt}
 {{- end -}}
 
 {{/* Environment that every process of ours needs to reach the API server. */}}

@@ -16,6 +16,8 @@ const EVERYTHING = [
   '--set=prometheusRule.enabled=true,serviceMonitor.enabled=true,dashboard.enabled=true',
   '--set=networkPolicy.enabled=true,rbac.impersonate.enabled=true',
   '--set=apiServer.host=192.0.2.1,apiServer.port=6443',
+  '--set=tls.enabled=true,tls.certManager.enabled=true,tls.certManager.issuerRef.name=internal',
+  '--set=agent.mesosApi.enabled=true,rbac.markAgentGone=true',
 ];
 
 let binaries: Awaited<ReturnType<typeof loadBinaries>>;
@@ -96,6 +98,7 @@ describe('chart', () => {
     ['image.pullPolicy=Sometimes', "must be one of 'Always', 'IfNotPresent', 'Never'"],
     ['uninstall.tasks=drop', "must be one of '', 'stop', 'keep'"],
     ['image.digest=latest', 'does not match pattern'],
+    ['tls.enabled=true', 'tls.enabled needs tls.secretName'],
     ['prometheusRule.alerts.X.fro=1h', "additional properties 'fro' not allowed"],
   ])('refuses --set %s and says what is wrong', async (set, message) => {
     const result = await tryExec(binaries.helm, ['template', 'mezzo', CHART, `--set=${set}`]);
