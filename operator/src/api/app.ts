@@ -3,6 +3,8 @@ import express, { type Express } from 'express';
 import { type AppOptions, DEFAULT_LIMITS, type RouteContext } from './context.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { agentViewRoutes } from './operatorApi/agentViewRoute.ts';
+import { createCallWriter } from './operatorApi/callWriter.ts';
+import { legacyWriteRoutes } from './operatorApi/legacyWrites.ts';
 import { operatorRoutes } from './operatorApi/route.ts';
 import { Subscribers } from './operatorApi/subscribers.ts';
 import { agentRoutes } from './routes/agent.ts';
@@ -26,8 +28,10 @@ export function createApp(options: AppOptions): RequestListener {
     ...context.operatorApi,
     bufferBytes: context.limits.streamBufferBytes,
   });
+  const write = createCallWriter(context);
+  app.use(legacyWriteRoutes(context, write));
   app.use(masterRoutes(context, subscribers));
-  app.use(operatorRoutes(context, subscribers));
+  app.use(operatorRoutes(context, subscribers, write));
   app.use(probeRoutes(context));
   app.use(agentRoutes(context));
   app.use(agentViewRoutes(context));

@@ -1,12 +1,7 @@
 import { type Request, type Response, Router } from 'express';
 import type { Principal } from '../../controllers/framework/types.ts';
-import { planCall, type WriteCall } from '../../controllers/operatorCalls/planCall.ts';
-import type { CallRefusal } from '../../controllers/operatorCalls/types.ts';
-import {
-  type OperatorCallType,
-  parseOperatorCall,
-  parseOperatorProtoCall,
-} from '../../schema/mesos/operatorCall.ts';
+import type { WriteCall } from '../../controllers/operatorCalls/planCall.ts';
+import { parseOperatorCall, parseOperatorProtoCall } from '../../schema/mesos/operatorCall.ts';
 import { OPERATOR_REPLY_CODEC } from '../../schema/mesos/operatorCodec.ts';
 import type { WireObject } from '../../schema/mesos/proto/types.ts';
 import type { RouteContext } from '../context.ts';
@@ -21,7 +16,7 @@ import {
   limitOf,
   tooManyRequests,
 } from '../routes/guard.ts';
-import { applyWrites } from './applyWrites.ts';
+import { type CallWriter, statusOfWrite } from './callWriter.ts';
 import { metricsSnapshot } from './metricsSnapshot.ts';
 import { readFor } from './reading.ts';
 import { isRead, type ReadCall, replyTo } from './replies.ts';
@@ -39,8 +34,7 @@ interface OperatorContext {
   readonly limit: RateLimit;
   readonly subscribers: Subscribers;
   readonly startedMs: number;
-  /** Writes that are under way; one after the other, since each is decided from what the one before left. */
-  writes: Promise<unknown>;
+  readonly write: CallWriter;
 }
 
 interface Caller {
@@ -50,14 +44,18 @@ interface Caller {
 }
 
 /** The Mesos v1 operator API. Checks run in the order of Mesos `src/master/http.cpp`, `Master::Http::api`. */
-export function operatorRoutes(context: RouteContext, subscribers: Subscribers): Router {
+export function operatorRoutes(
+  context: RouteContext,
+  subscribers: Subscribers,
+  write: CallWriter,
+): Router {
   const operator: OperatorContext = {
     context,
     guard: createGuard(context),
     limit: limitOf(context.clock, CALLS_PER_SECOND),
     subscribers,
     startedMs: context.clock.monotonicMs(),
-    writes: Promise.resolve(),
+    write,
   };
   const router = Router({ strict: true, caseSensitive: true });
   router.all(PATHS, async (request, response, next) => {
@@ -94,7 +92,13 @@ async function handlePost(
   try {
     if (call.kind === 'SUBSCRIBE') await operator.subscribers.add(response, principal, mediaType);
     else if (isRead(call.kind)) await answerRead(operator, call.kind, caller);
-    else await write(operator, call as WriteCall, caller);
+    else {
+      const write = call as WriteCall;
+      const refusal = await operator.write(write, principal);
+      const status = statusOfWrite(write.kind, refusal);
+      if (refusal === undefined) response.status(status).end();
+      else sendError(response, status, refusal.message);
+    }
   } catch (error) {
     if (!(error instanceof ReviewUnavailable)) throw error;
     sendError(response, 503, error.message);
@@ -135,46 +139,4 @@ function sendReply(response: Response, mediaType: WireType, reply: WireObject): 
   // Not through express, which would add a charset: Mesos's clients compare the whole header.
   response.writeHead(200, { 'Content-Type': mediaType, 'Content-Length': body.length });
   response.end(body);
-}
-
-/** Calls that are only accepted when they are answered; every other write is done. */
-const ACCEPTED: ReadonlySet<OperatorCallType> = new Set([
-  'RESERVE_RESOURCES',
-  'UNRESERVE_RESOURCES',
-]);
-
-/** Total: a new refusal does not compile until it has a status. */
-const STATUS_OF = {
-  badRequest: 400,
-  forbidden: 403,
-  notFound: 404,
-  conflict: 409,
-  notImplemented: 501,
-  unavailable: 503,
-} as const satisfies Record<CallRefusal['kind'], number>;
-
-async function write(
-  operator: OperatorContext,
-  call: WriteCall,
-  { principal, response }: Caller,
-): Promise<void> {
-  const { context } = operator;
-  const perform = async (): Promise<CallRefusal | undefined> => {
-    const { cluster, kube, access, impersonate } = context.operatorApi;
-    const nowMs = context.clock.nowMs();
-    const plan = planCall(call, { view: cluster(), principal: principal.name, nowMs });
-    if (!plan.ok) return plan.refusal;
-    return await applyWrites(plan.value, { kube, access, principal, impersonate });
-  };
-  const turn = operator.writes.then(perform);
-  operator.writes = turn.catch(() => undefined);
-  const refusal = await turn;
-  context.log.info('operator call', {
-    call: call.kind,
-    principal: principal.name,
-    outcome: refusal?.kind ?? 'done',
-    ...(refusal === undefined ? {} : { reason: refusal.message }),
-  });
-  if (refusal !== undefined) sendError(response, STATUS_OF[refusal.kind], refusal.message);
-  else response.status(ACCEPTED.has(call.kind) ? 202 : 200).end();
 }
