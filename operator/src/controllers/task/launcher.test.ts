@@ -8,14 +8,16 @@ import { type KubeApi, KubeApiError, type KubeErrorCode } from '../../ports/kube
 import { OperatorError } from '../../runtime/errors.ts';
 import { PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
-import { createLauncher, type Launcher, type LaunchResult } from './launcher.ts';
+import { createLauncher, type LaunchQueue, type LaunchResult } from './launcher.ts';
 
 let clock: FakeClock;
 let all: OperatorWorld;
 let stopping: AbortController;
-let launcher: Launcher;
+let launcher: LaunchQueue;
 let observed: Pod[];
 let creates: number;
+/** Comes before the answer to each create. */
+let held: () => Promise<void>;
 /** What the next creates end with; `lost` makes the Pod and loses the reply. */
 let faults: (KubeErrorCode | 'lost' | 'notLeader')[];
 
@@ -26,9 +28,11 @@ beforeEach(() => {
   observed = [];
   creates = 0;
   faults = [];
+  held = () => Promise.resolve();
   const create: KubeApi['create'] = async (ref, object, options) => {
     creates += 1;
     const fault = faults.shift();
+    await held();
     if (fault === 'notLeader') throw new OperatorError('notLeader', 'not the leader');
     if (fault !== undefined && fault !== 'lost')
       throw new KubeApiError(fault, `the server says ${fault}`);
@@ -179,6 +183,33 @@ describe('a launch', () => {
     await clock.settle();
     expect(one.result).toEqual({ kind: 'stopped' });
     expect(assumed()).toEqual(['shop-0-0']);
+  });
+
+  test('of many: sixteen at once, and no deadline runs for those that wait', async () => {
+    const answers: (() => void)[] = [];
+    held = (): Promise<void> => new Promise((resolve) => answers.push(resolve));
+    const many = Array.from({ length: 40 }, (_, index) =>
+      launch({ metadata: { name: `shop-${index}-0`, namespace: 'apps' } }),
+    );
+    await clock.settle();
+    expect([creates, launcher.waiting(), assumed().length]).toEqual([16, 24, 40]);
+    await clock.advance(60_000);
+    for (let round = 0; round < 40; round += 1) {
+      answers.shift()?.();
+      await clock.settle();
+    }
+    expect(many.filter((one) => one.result?.kind === 'created')).toHaveLength(40);
+    expect([creates, launcher.waiting(), assumed().length]).toEqual([40, 0, 0]);
+  });
+
+  test('that is refused for now lets others go before it is tried again', async () => {
+    faults = Array.from({ length: 16 }, () => 'unavailable' as const);
+    const many = Array.from({ length: 20 }, (_, index) =>
+      launch({ metadata: { name: `shop-${index}-0`, namespace: 'apps' } }),
+    );
+    await clock.settle();
+    const ends = many.map((one) => one.result?.kind ?? 'open');
+    expect(ends.slice(15, 18)).toEqual(['open', 'created', 'created']);
   });
 
   test('stops when the process does, in the middle of waiting', async () => {

@@ -27,6 +27,12 @@ export interface Launcher {
   assumed(): readonly Pod[];
 }
 
+/** A launcher that lets only so many creations be under way. */
+export interface LaunchQueue extends Launcher {
+  /** Creations that wait for others to be over: whatever can wait had better let them pass. */
+  waiting(): number;
+}
+
 export interface LauncherOptions {
   readonly kube: KubeApi;
   readonly clock: Clock;
@@ -41,6 +47,11 @@ export interface LauncherOptions {
 
 const RETRY_BASE_MS = 200;
 const RETRY_MAX_MS = 5_000;
+/**
+ * Creations asked for at the same time; the others wait here. In the transport they would stand in everybody's way, and their
+ * deadlines would run: thousands of launches at once would end as failures.
+ */
+const CONCURRENT_CREATIONS = 16;
 /** An API server that refuses to answer for this long costs the launch; its resources are offered again. */
 const UNAVAILABLE_LIMIT_MS = 30_000;
 
@@ -48,8 +59,9 @@ const UNAVAILABLE_LIMIT_MS = 30_000;
  * Creates task Pods. Each is created under a name that follows from the decision, so asking again after a lost reply
  * cannot make a second one: the outcome is always found out, never assumed.
  */
-export function createLauncher(options: LauncherOptions): Launcher {
+export function createLauncher(options: LauncherOptions): LaunchQueue {
   const assumed = new Map<string, Pod>();
+  const places = new Places(CONCURRENT_CREATIONS);
   return {
     launch(launch, done) {
       const pod = stamped(launch.pod, options.epoch());
@@ -59,12 +71,13 @@ export function createLauncher(options: LauncherOptions): Launcher {
         if (result.kind !== 'stopped') assumed.delete(key);
         done(result);
       };
-      attempt(options, { ...launch, pod }).then(settle, (error: unknown) => {
+      attempt(options, { ...launch, pod }, places).then(settle, (error: unknown) => {
         options.log.error('launch ended by a bug', { pod: key, error });
         settle({ kind: 'failed', failure: { reason: 'Unavailable', message: String(error) } });
       });
     },
     assumed: () => [...assumed.values()],
+    waiting: () => places.waiting,
   };
 }
 
@@ -73,18 +86,17 @@ function stamped(pod: Pod, epoch: number): Pod {
   return { ...pod, metadata: { ...pod.metadata, annotations } };
 }
 
-async function attempt(options: LauncherOptions, launch: Launch): Promise<LaunchResult> {
+async function attempt(
+  options: LauncherOptions,
+  launch: Launch,
+  places: Places,
+): Promise<LaunchResult> {
+  await places.take();
   const startedMs = options.clock.monotonicMs();
   let delayMs = RETRY_BASE_MS;
   let inDoubt = false;
   for (;;) {
-    // A launch in doubt is over once its Pod was seen: it may end and go while we still ask, and its name be free again.
-    const seen = options.cached(launch.pod);
-    if (seen !== undefined && isSameSlot(seen, launch.pod)) return { kind: 'created', pod: seen };
-    const tried: Attempt = await tryOnce(options, launch);
-    // A refusal after a lost reply does not say that the first attempt failed too (a quota refuses before it looks).
-    const outcome: Attempt =
-      tried.kind === 'failed' && inDoubt ? await findOut(options, launch, tried) : tried;
+    const outcome = await look(options, launch, inDoubt).finally(() => places.giveBack());
     if (outcome.kind !== 'again') return outcome;
     inDoubt ||= outcome.inDoubt;
     const waitedMs = options.clock.monotonicMs() - startedMs;
@@ -97,6 +109,42 @@ async function attempt(options: LauncherOptions, launch: Launch): Promise<Launch
       return { kind: 'stopped' };
     }
     delayMs = Math.min(delayMs * 2, RETRY_MAX_MS);
+    await places.take();
+  }
+}
+
+/** One attempt, by one who has a place. */
+async function look(options: LauncherOptions, launch: Launch, inDoubt: boolean): Promise<Attempt> {
+  // A launch in doubt is over once its Pod was seen: it may end and go while we still ask, and its name be free again.
+  const seen = options.cached(launch.pod);
+  if (seen !== undefined && isSameSlot(seen, launch.pod)) return { kind: 'created', pod: seen };
+  const tried = await tryOnce(options, launch);
+  // A refusal after a lost reply does not say that the first attempt failed too (a quota refuses before it looks).
+  return tried.kind === 'failed' && inDoubt ? await findOut(options, launch, tried) : tried;
+}
+
+/** So many at once; who comes first goes first. Nobody leaves the queue: at the end of the process each turn is over at once. */
+class Places {
+  readonly #queue: (() => void)[] = [];
+  #free: number;
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#queue.push(resolve));
+  }
+
+  giveBack(): void {
+    const next = this.#queue.shift();
+    if (next === undefined) this.#free += 1;
+    else next();
   }
 }
 
