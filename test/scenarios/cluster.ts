@@ -22,6 +22,7 @@ import {
   portRangesOf,
   quotaEventOf,
   refuseMsOf,
+  tierOf,
   unavailabilityOf,
   volumesOf,
 } from './events.ts';
@@ -132,6 +133,7 @@ export class ScenarioCluster {
           kind: 'recover',
           ...holderOf(action.fields),
           ...partsOrAll(action.fields),
+          ...tierOf(action.fields),
           refuseMs: refuseMsOf(action.fields.refuseSeconds),
         });
       case 'use':
@@ -139,6 +141,7 @@ export class ScenarioCluster {
           kind: 'use',
           ...holderOf(action.fields),
           ...partsOrAll(action.fields),
+          ...tierOf(action.fields),
         });
       case 'suppress':
       case 'revive': {

@@ -8,6 +8,7 @@ import type {
   VolumePart,
 } from '../../operator/src/allocator/engine/types.ts';
 import { agentId, frameworkId, rolePath } from '../../operator/src/model/ids.ts';
+import type { Tier } from '../../operator/src/model/job.ts';
 import { add, type Resources } from '../../operator/src/model/resources.ts';
 import type { Amounts } from './amounts.ts';
 import type { Fields, Held } from './steps.ts';
@@ -100,6 +101,7 @@ function useOf(one: NonNullable<Fields<'addAgent'>['used']>[number]): AgentUse {
   return {
     framework: frameworkId(one.framework),
     role: rolePath(one.role),
+    ...tierOf(one),
     ...partsOf(one),
   };
 }
@@ -144,7 +146,7 @@ export function frameworkEventOf(
   fields: Fields<'addFramework'>,
   defaults: readonly string[],
 ): FrameworkEvent {
-  const { roles, suppressed, minAllocatable, constraints, active } = fields;
+  const { roles, suppressed, tiers, minAllocatable, constraints, active } = fields;
   const capabilities = fields.capabilities ?? (kind === 'addFramework' ? defaults : undefined);
   const scalarsOf = (sets: readonly Amounts[]): readonly Resources[] =>
     sets.map((one) => one.scalars);
@@ -156,6 +158,7 @@ export function frameworkEventOf(
       ? {}
       : { suppressed: (suppressed === true ? (roles ?? []) : suppressed).map(rolePath) }),
     ...(capabilities === undefined ? {} : { capabilities }),
+    ...(tiers === undefined ? {} : { tiers }),
     ...(Array.isArray(minAllocatable) ? { minAllocatable: scalarsOf(minAllocatable) } : {}),
     ...(minAllocatable === undefined || Array.isArray(minAllocatable)
       ? {}
@@ -176,6 +179,14 @@ export function quotaEventOf(fields: Fields<'setQuota'>): AllocatorEvent {
     role: rolePath(fields.role),
     guarantees: nonZero((fields.guarantees ?? fields.quota)?.scalars ?? {}),
     limits: (fields.limits ?? fields.quota)?.scalars ?? {},
+    ...(fields.tierLimits === undefined
+      ? {}
+      : {
+          tierLimits: Object.fromEntries(
+            Object.entries(fields.tierLimits).map(([tier, most]) => [tier, most.scalars]),
+          ),
+        }),
+    ...(fields.force === undefined ? {} : { force: fields.force }),
   };
 }
 
@@ -187,6 +198,9 @@ export function refuseMsOf(refuseSeconds = 0): number {
   const seconds = refuseSeconds < 0 ? DEFAULT_REFUSE_SECONDS : refuseSeconds;
   return Math.round(Math.min(seconds, MOST_REFUSE_SECONDS) * 1000);
 }
+
+export const tierOf = (one: { readonly tier?: Tier | undefined }): { readonly tier?: Tier } =>
+  one.tier === undefined ? {} : { tier: one.tier };
 
 export function holderOf(held: Held) {
   return {

@@ -175,6 +175,6 @@ function lineOfCondition(condition: LedgerCondition): string {
     case 'GuaranteesOverCapacity':
       return `${condition.kind}: ${over}`;
     case 'LimitExceeded':
-      return `${condition.kind} ${condition.role}: ${over}`;
+      return `${condition.kind} ${condition.role}${condition.tier === undefined ? '' : ` ${condition.tier}`}: ${over}`;
   }
 }

@@ -16,6 +16,8 @@ const Reservation = z
   })
   .transform((one) => ({ roles: one.roles ?? [one.role ?? ''], resources: one.resources }));
 
+const Tier = z.enum(['production', 'preemptible', 'revocable']);
+
 const HELD_AMOUNTS = {
   resources: AmountsText.default(NO_AMOUNTS),
   reserved: z.array(Reservation).default([]),
@@ -45,7 +47,9 @@ const AgentFields = {
   region: Name.optional(),
   zone: Name.optional(),
   unavailability: z.strictObject(Window).optional(),
-  used: z.array(z.strictObject({ framework: Name, role: Name, ...HELD_AMOUNTS })).optional(),
+  used: z
+    .array(z.strictObject({ framework: Name, role: Name, tier: Tier.optional(), ...HELD_AMOUNTS }))
+    .optional(),
 };
 
 const MinAllocatable = z.array(AmountsText);
@@ -53,6 +57,7 @@ const MinAllocatable = z.array(AmountsText);
 const FrameworkFields = {
   roles: z.array(z.string()).optional(),
   suppressed: z.union([z.array(z.string()), z.boolean()]).optional(),
+  tiers: z.array(Tier).optional(),
   capabilities: z.array(Name).optional(),
   /** For all its roles, or per role. */
   minAllocatable: z.union([MinAllocatable, z.record(z.string(), MinAllocatable)]).optional(),
@@ -99,6 +104,8 @@ export const STEPS = {
     guarantees: AmountsText.optional(),
     limits: AmountsText.optional(),
     quota: AmountsText.optional(),
+    tierLimits: z.partialRecord(Tier, AmountsText).optional(),
+    force: z.boolean().optional(),
   }),
   removeQuota: z.union([Name, z.strictObject({ role: Name }).transform((one) => one.role)]),
   setWeight: z.strictObject({ role: Name, weight: z.number() }),
@@ -116,8 +123,12 @@ export const STEPS = {
     size: SizeMb.optional(),
     shared: z.boolean().optional(),
   }),
-  recover: z.strictObject({ ...Held.shape, refuseSeconds: z.number().optional() }),
-  use: Held,
+  recover: z.strictObject({
+    ...Held.shape,
+    refuseSeconds: z.number().optional(),
+    tier: Tier.optional(),
+  }),
+  use: z.strictObject({ ...Held.shape, tier: Tier.optional() }),
   suppress: RolesOf,
   revive: RolesOf,
   setUnavailability: z.strictObject({ agent: Name, ...Window }),

@@ -1,4 +1,5 @@
 import type { AgentId, FrameworkId, RolePath } from '../model/ids.ts';
+import type { Tier } from '../model/job.ts';
 import type { Resources } from '../model/resources.ts';
 import type { RoleConstraints } from './offerConstraints.ts';
 
@@ -38,7 +39,14 @@ export interface RoleSpec {
    * Build it without `resources()`, which drops zeros.
    */
   readonly limits: Resources;
+  /** The most that tasks of a tier may hold; an absent tier or name is unlimited, an explicit 0 forbids. */
+  readonly tierLimits?: TierAmounts;
+  /** How its sub-roles and its own frameworks take turns: at random by weight, or (absent) by share. */
+  readonly sorter?: 'drf' | 'random';
 }
+
+/** Amounts by tier. */
+export type TierAmounts = { readonly [One in Tier]?: Resources };
 
 export interface AllocatorFramework {
   readonly id: FrameworkId;
@@ -52,6 +60,8 @@ export interface AllocatorFramework {
     /** May see shared volumes; absent: no. */
     readonly shared?: boolean;
   };
+  /** Tiers its tasks may have; absent: all. `revocable` takes the capability, too. */
+  readonly tiers?: readonly Tier[];
   /** Replaces `AllocateOptions.minAllocatable` for this framework; an empty list accepts any offer. */
   readonly minAllocatable?: readonly Resources[];
   /** Replaces `minAllocatable` in one role. */
@@ -77,6 +87,8 @@ export interface Allocation {
   /** The part of an offer that came out of a hold listed beside it; the hold is not counted twice. */
   readonly fromHold?: Resources;
   readonly kind: 'task' | 'offer' | 'hold';
+  /** Of a task; absent: production. */
+  readonly tier?: Tier;
 }
 
 /** A refusal: the framework does not want a subset of these resources on this agent until then. */

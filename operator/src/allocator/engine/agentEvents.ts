@@ -5,6 +5,7 @@ import { admitParts, type Core, DONE, refused } from './core.ts';
 import { amountsFault, rolePathFault } from './describe.ts';
 import { NO_PORTS, normalised, union, without } from './ranges.ts';
 import { NONE } from './roleTree.ts';
+import { TIERS } from './tierColumns.ts';
 import type { AgentUse, AllocatorEvent, Applied, OfferRef, PortRanges } from './types.ts';
 
 type Event<Kind extends AllocatorEvent['kind']> = Extract<AllocatorEvent, { kind: Kind }>;
@@ -282,7 +283,9 @@ function enterUse(core: Core, agent: number, used: readonly AgentUse[]): string 
     const client = core.clientOf(use.framework, use.role);
     for (let at = 0; at < core.pieces.count; at++) {
       const holding = ledger.holdingOf(agent, client, core.pieces.pool[at] as number);
-      ledger.occupy(holding, core.pieces.amounts.data, at * stride, core.pieces.ports[at] ?? []);
+      const tier = TIERS.indexOf(use.tier ?? 'production');
+      const ports = core.pieces.ports[at] ?? [];
+      ledger.occupy(holding, core.pieces.amounts.data, at * stride, ports, tier);
       ledger.dropIfEmpty(agent, holding);
     }
     ledger.addCount(client, 1);

@@ -1,6 +1,7 @@
 import { PoolKind } from './agentTable.ts';
 import type { Core } from './core.ts';
 import { NONE, ROOT } from './roleTree.ts';
+import { TIERS } from './tierColumns.ts';
 
 /**
  * Computes every derived figure again from the pools and the holdings, and says where the ledger differs.
@@ -14,6 +15,7 @@ export function audit(core: Core): readonly string[] {
     ...poolFaults(core, recount.taken, recount.held),
     ...vectorFaults(core, recount),
     ...unmetFaults(core),
+    ...tierFaults(core),
   ];
 }
 
@@ -25,6 +27,8 @@ interface Recount {
   readonly byClient: Map<number, Float64Array>;
   readonly byRole: Map<number, Float64Array>;
   readonly consumed: Map<number, Float64Array>;
+  /** By tier, then by role: what tasks hold. */
+  readonly byTier: readonly Map<number, Float64Array>[];
   readonly totals: Float64Array;
   readonly headroom: Float64Array;
 }
@@ -37,6 +41,7 @@ function countAgain(core: Core): Recount {
     byClient: new Map(),
     byRole: new Map(),
     consumed: new Map(),
+    byTier: TIERS.map(() => new Map()),
     totals: new Float64Array(space.stride),
     headroom: new Float64Array(space.stride),
   };
@@ -76,8 +81,18 @@ function countHoldings(core: Core, agent: number, recount: Recount): void {
       if (pools.owner[pool] === NONE && pools.kind[pool] !== PoolKind.revocable)
         addUp(core, recount.consumed, role, column, base);
     }
+    countTiers(core, recount, row, role);
     row = holdings.next[row] as number;
   }
+}
+
+function countTiers(core: Core, recount: Recount, holding: number, role: number): void {
+  const { space, tiers } = core.ledger;
+  recount.byTier.forEach((sums, tier) => {
+    const used = new Float64Array(space.stride);
+    for (let k = 0; k < space.stride; k++) used[k] = tiers.usedOf(holding, tier, k);
+    addUp(core, sums, role, used, 0);
+  });
 }
 
 function addTo(
@@ -145,6 +160,8 @@ function vectorFaults(core: Core, recount: Recount): readonly string[] {
     const name = `role ${JSON.stringify(roles.paths[role])}`;
     const base = role * space.stride;
     compare(`${name} consumed`, quota.consumed.data, base, recount.consumed.get(role));
+    for (const [tier, sums] of recount.byTier.entries())
+      compare(`${name} ${TIERS[tier]}`, tierUse(core, tier), base, sums.get(role));
     compare(`${name} allocated`, roles.shares.allocated.data, base, recount.byRole.get(role));
   }
   for (const framework of frameworks.values())
@@ -157,6 +174,24 @@ function vectorFaults(core: Core, recount: Recount): readonly string[] {
       );
   return faults;
 }
+
+/** No tier uses less than nothing of what a client has. */
+function tierFaults(core: Core): readonly string[] {
+  const { agents, holdings, space, tiers } = core.ledger;
+  const faults: string[] = [];
+  for (const agent of agents.rows())
+    for (let row = agents.firstHolding[agent] as number; row !== NONE; ) {
+      for (let at = 0; at < TIERS.length * space.stride; at++) {
+        const used = tiers.usedOf(row, Math.floor(at / space.stride), at % space.stride);
+        if (used < 0) faults.push(`${agents.ids[agent]}: a tier uses ${used}`);
+      }
+      row = holdings.next[row] as number;
+    }
+  return faults;
+}
+
+const tierUse = (core: Core, tier: number): Float64Array =>
+  core.ledger.tiers.used[tier]?.data ?? new Float64Array(0);
 
 /** `unmet` of every role against its definition, from the leaves up. */
 function unmetFaults(core: Core): readonly string[] {

@@ -1,8 +1,10 @@
+import type { Tier } from '../../model/job.ts';
 import type { RoleConstraints } from '../offerConstraints.ts';
 import { grownBytes, grownFloats, grownInts, RowNumbers } from './columns.ts';
 import { OrderedGroup } from './orderedGroup.ts';
 import { NONE } from './roleTree.ts';
 import { type ClusterTotals, ShareTable } from './shareTable.ts';
+import { ALL_TIERS } from './tierColumns.ts';
 
 /** A framework as the engine knows it; `known` is false for one that only use was reported of. */
 export interface FrameworkRecord {
@@ -12,6 +14,8 @@ export interface FrameworkRecord {
   roles: readonly string[];
   readonly suppressed: Set<string>;
   capabilities: readonly string[] | undefined;
+  /** Tiers its tasks may have; undefined: all. */
+  tiers: readonly Tier[] | undefined;
   readonly clients: Map<string, number>;
   /** Offers in a row that it let expire, and until when it gets none for that. */
   strikes: number;
@@ -27,6 +31,8 @@ export class ClientTable {
   role = new Int32Array(16);
   /** What it can handle: bits of `Need`. */
   handles = new Int32Array(16);
+  /** Tiers its tasks may have, as a mask of `TIERS`. */
+  tiers = new Uint8Array(16);
   /** Row of its smallest offers in `MinimumTable`. */
   minimum = new Int32Array(16);
   /** 1: active, not suppressed, its role among the framework's. */
@@ -63,6 +69,7 @@ export class ClientTable {
       this.firstFilter = grownInts(this.firstFilter, row + 1, NONE);
       this.filters = grownInts(this.filters, row + 1);
       this.eligible = grownBytes(this.eligible, row + 1);
+      this.tiers = grownBytes(this.tiers, row + 1);
       this.pausedUntilMs = grownFloats(this.pausedUntilMs, row + 1);
     }
     if (row >> 5 >= this.eligibleBits.length)
@@ -71,6 +78,7 @@ export class ClientTable {
     this.framework[row] = framework;
     this.role[row] = role;
     this.handles[row] = 0;
+    this.tiers[row] = ALL_TIERS;
     this.minimum[row] = 0;
     this.holdings[row] = 0;
     this.firstFilter[row] = NONE;

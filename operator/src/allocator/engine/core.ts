@@ -9,6 +9,7 @@ import { Ledger } from './ledger.ts';
 import { Pieces } from './pieces.ts';
 import { containsPorts, NO_PORTS, normalised } from './ranges.ts';
 import { NONE } from './roleTree.ts';
+import { maskOf, REVOCABLE_TIER, TIERS } from './tierColumns.ts';
 import type { Applied, EngineOptions, OfferRef, Parts, PortRanges, ReservedPart } from './types.ts';
 
 /** What an event works with: the ledger, and what a run will have to look at. */
@@ -60,8 +61,8 @@ export class Core {
   /** `mezzo`: what was freed is offered at once; with quotas it may let a role take from any agent. */
   freed(agent: number | undefined): void {
     if (!this.isMezzo) return;
-    const { quota } = this.ledger;
-    if (quota.limited.size > 0 || quota.guaranteed.size > 0) this.dueAll();
+    const { quota, tiers } = this.ledger;
+    if (quota.limited.size + quota.guaranteed.size + tiers.limited.size > 0) this.dueAll();
     else if (agent !== undefined) this.due(agent);
   }
 
@@ -95,6 +96,8 @@ export class Core {
     const before = clients.handles[client] as number;
     const handles = handlesOf(framework.capabilities, path);
     clients.handles[client] = handles;
+    const lends = (handles & Need.revocable) === 0 ? 0 : REVOCABLE_TIER;
+    clients.tiers[client] = maskOf(framework.tiers ?? TIERS) & (~REVOCABLE_TIER | lends);
     if (handles !== before) this.ledger.filters.blocked.clearColumn(client);
   }
 
@@ -327,6 +330,7 @@ function newFramework(id: string): FrameworkRecord {
     roles: [],
     suppressed: new Set(),
     capabilities: undefined,
+    tiers: undefined,
     clients: new Map(),
     strikes: 0,
     backedOffUntilMs: 0,

@@ -8,6 +8,7 @@ import { PlanBook } from './planBook.ts';
 import { childrenOf, drawNext, randomOrder } from './randomOrder.ts';
 import { NO_PORTS } from './ranges.ts';
 import { NONE, ROOT, type RoleTree } from './roleTree.ts';
+import { TIERS } from './tierColumns.ts';
 
 /** Which of the passes over the agents a visit belongs to. */
 export type Stage = 'guarantees' | 'rest' | 'uncapped';
@@ -219,6 +220,7 @@ export class Cycle {
     if (!this.accepts(minimum)) return false;
     const role = clients.role[client] as number;
     if (quota.limited.size > 0) this.capToRoom(role);
+    this.capToTiers(client);
     if (quota.guaranteed.size > 0) this.capToHeadroom(role);
     if (this.#ledger.options.offers === 'fairShare' && this.#stage === 'rest') {
       if (!draft.isHolder && !this.fairShares.due(client, this.#room.data)) return false;
@@ -238,6 +240,7 @@ export class Cycle {
     const role = clients.role[client] as number;
     const granted = this.#granted.data;
     quota.hardRoom(role, this.#room.data);
+    this.#ledger.tiers.narrow(role, clients.tiers[client] as number, this.#room.data);
     let isAny = false;
     for (let k = 0; k < stride; k++) {
       granted[k] = Math.min(
@@ -259,7 +262,22 @@ export class Cycle {
       this.#room.data[k] = (granted[k] as number) + Math.min(beside, this.#held.data[k] as number);
     }
     draft.cap(this.#room.data);
+    this.capToTiers(client);
     return this.accepts(minimum) && !this.isRefused(client, this.#agent);
+  }
+
+  /** Cuts the draft to what tasks of the tiers that its receiver launches may still take. */
+  capToTiers(client: number): void {
+    const { clients, tiers, space } = this.#ledger;
+    if (tiers.limited.size === 0) return;
+    const role = clients.role[client] as number;
+    const room = this.#room.data;
+    room.fill(Number.POSITIVE_INFINITY, 0, space.stride);
+    tiers.narrow(role, clients.tiers[client] as number, room);
+    this.draft.cap(room);
+    room.fill(Number.POSITIVE_INFINITY, 0, space.stride);
+    tiers.narrowToTier(role, TIERS.indexOf('revocable'), room);
+    this.draft.capRevocable(room);
   }
 
   /** Cuts the draft to what limits leave beside the guarantees of others. */

@@ -77,6 +77,21 @@ export class Draft {
     if (this.pieces.count > 1) this.#dropVolumesOver(most);
   }
 
+  /** Cuts the revocable part to amounts per name. */
+  capRevocable(most: Float64Array): void {
+    const { pools, space } = this.#ledger;
+    const amounts = this.pieces.amounts.data;
+    for (let at = 0; at < this.pieces.count; at++) {
+      if (pools.kind[this.pieces.pool[at] as number] !== PoolKind.revocable) continue;
+      for (let k = 0; k < space.stride; k++) {
+        const over = (amounts[at * space.stride + k] as number) - (most[k] as number);
+        if (over <= 0) continue;
+        amounts[at * space.stride + k] = most[k] as number;
+        this.sum.data[k] = (this.sum.data[k] as number) - over;
+      }
+    }
+  }
+
   /** Adds to `granted` each whole unreserved disk that fits in claim and room beside what is granted; true if any does. */
   grantVolumes(claim: Float64Array, room: Float64Array, granted: Float64Array): boolean {
     const { space } = this.#ledger;

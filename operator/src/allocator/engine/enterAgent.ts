@@ -1,10 +1,11 @@
-import type { Resources } from '../../model/resources.ts';
+import { isEmpty, type Resources } from '../../model/resources.ts';
 import { type SettledAllocation, settle } from '../settle.ts';
 import type { AgentReservation, Allocation, AllocatorAgent } from '../types.ts';
 import { type AgentInfo, Need, PoolKind } from './agentTable.ts';
 import type { Core } from './core.ts';
 import { NO_PORTS } from './ranges.ts';
 import { NONE } from './roleTree.ts';
+import { TIERS } from './tierColumns.ts';
 
 /** Every name is made room for first: columns must not be widened while rows are being written. */
 export function admitAgent(
@@ -227,16 +228,18 @@ function enter(
   core: Core,
   agent: number,
   pool: number,
-  one: Pick<Allocation, 'framework' | 'role'>,
+  one: Pick<Allocation, 'framework' | 'role' | 'tier'>,
   amount: { readonly resources: Resources; readonly kind: Allocation['kind'] },
 ): void {
+  // Nothing leaves no trace: a client is kept by what it has.
+  if (isEmpty(amount.resources)) return;
   const { ledger } = core;
   const client = core.clientOf(one.framework, one.role);
   const amounts = vectorOf(core, amount.resources);
   const holding = ledger.holdingOf(agent, client, pool);
   switch (amount.kind) {
     case 'task':
-      ledger.occupy(holding, amounts, 0, NO_PORTS);
+      ledger.occupy(holding, amounts, 0, NO_PORTS, TIERS.indexOf(one.tier ?? 'production'));
       break;
     case 'offer':
       ledger.offer(holding, amounts, 0, NO_PORTS);
@@ -245,7 +248,6 @@ function enter(
       ledger.hold(holding, amounts, 0, 1);
       ledger.agents.holds[agent] = (ledger.agents.holds[agent] as number) + 1;
   }
-  ledger.dropIfEmpty(agent, holding);
 }
 
 /**
@@ -260,6 +262,10 @@ export function chargeElsewhere(core: Core, one: Allocation, sign: 1 | -1): void
   ledger.chargeClient(client, amounts, 0, sign);
   ledger.consume(role, amounts, 0, sign);
   ledger.chargeClient(client, vectorOf(core, one.revocable), 0, sign);
+  if (one.kind === 'task') {
+    addTo(amounts, vectorOf(core, one.revocable), 1);
+    ledger.tiers.charge(role, TIERS.indexOf(one.tier ?? 'production'), amounts, sign);
+  }
   ledger.clients.holdings[client] = (ledger.clients.holdings[client] as number) + sign;
   if (sign < 0) core.maybeForget(client);
 }

@@ -3,6 +3,8 @@ import type { AllocatorFramework, RoleSpec } from '../types.ts';
 import type { FrameworkRecord } from './clientTable.ts';
 import type { Core } from './core.ts';
 import { enterFrameworkFields } from './frameworkEvents.ts';
+import { TIERS } from './tierColumns.ts';
+import { setTierLimits } from './tierEvents.ts';
 
 /** What a framework can handle beside what it says itself. */
 const ALWAYS = ['MULTI_ROLE', 'RESERVATION_REFINEMENT', 'REGION_AWARE'];
@@ -12,6 +14,7 @@ export function admitRole(core: Core, role: RoleSpec): void {
   const { space } = core.ledger;
   space.admit(role.guarantees);
   space.admit(role.limits);
+  for (const tier of TIERS) space.admit(role.tierLimits?.[tier]);
 }
 
 /** Sets the policy of a role. A new one is kept until `dropRole`, in use or not. */
@@ -19,6 +22,7 @@ export function putRole(core: Core, spec: RoleSpec, isNew: boolean): void {
   const { ledger } = core;
   const role = isNew ? ledger.acquireRole(spec.path) : (ledger.roles.find(spec.path) as number);
   ledger.roles.shares.weightMilli[role] = spec.weightMilli;
+  ledger.roles.isRandom[role] = spec.sorter === 'random' ? 1 : 0;
   ledger.roles.touch(role);
   setQuota(core, role, spec);
 }
@@ -43,6 +47,7 @@ function setQuota(core: Core, role: number, spec: RoleSpec): void {
   space.read(spec.guarantees, guarantees, 0);
   space.read(spec.limits, limits, 0, Number.POSITIVE_INFINITY);
   ledger.quota.set(role, guarantees, limits);
+  setTierLimits(core, role, spec.tierLimits);
   ledger.noteLimits(role);
 }
 
@@ -69,6 +74,7 @@ export function putFramework(core: Core, framework: AllocatorFramework): void {
     // Given in any case: what is left out would stay as it was.
     minAllocatable: framework.minAllocatable ?? core.options.minAllocatable,
     minAllocatableByRole: framework.minAllocatableByRole ?? {},
+    tiers: framework.tiers ?? TIERS,
     constraints: framework.constraints ?? {},
   });
   for (const role of dropped) forgetCount(core, record, role);

@@ -6,6 +6,7 @@ import type { VectorColumn } from './columns.ts';
 import type { Core } from './core.ts';
 import { inUnits } from './describe.ts';
 import { NONE, ROOT } from './roleTree.ts';
+import { tierExcess, tierFigures } from './tierEvents.ts';
 import type { LedgerCondition, RoleFigures } from './types.ts';
 
 interface Sums {
@@ -40,6 +41,7 @@ export function rolesOf(core: Core): readonly RoleFigures[] {
       revocable: space.write(sums.revocable.data, at),
       reserved: space.write(sums.reserved.data, at),
       headroom: finite(core, room, 0),
+      tiers: tierFigures(core, role, (from, base) => finite(core, from.data, base)),
       overCommitted: Object.fromEntries(
         Object.entries(over).filter(([name]) => (guarantees[name] ?? 0) > 0),
       ),
@@ -49,7 +51,7 @@ export function rolesOf(core: Core): readonly RoleFigures[] {
 
 /** States that are allowed but wrong. */
 export function conditionsOf(core: Core): readonly LedgerCondition[] {
-  const { agents, pools, roles, quota, space } = core.ledger;
+  const { agents, pools, roles, quota, tiers, space } = core.ledger;
   const found: LedgerCondition[] = [];
   for (const agent of agents.inOrder()) {
     const over: { [name: string]: number } = {};
@@ -76,6 +78,9 @@ export function conditionsOf(core: Core): readonly LedgerCondition[] {
     if (Object.keys(over).length > 0)
       found.push({ kind: 'LimitExceeded', role: roles.paths[role] as RolePath, over });
   }
+  for (const role of tiers.limited)
+    for (const { tier, over } of tierExcess(core, role))
+      found.push({ kind: 'LimitExceeded', role: roles.paths[role] as RolePath, tier, over });
   return found;
 }
 

@@ -170,6 +170,7 @@ export function enterFrameworkFields(core: Core, framework: FrameworkRecord, eve
   const before = framework.roles;
   if (event.roles !== undefined) framework.roles = [...event.roles];
   if (event.capabilities !== undefined) framework.capabilities = event.capabilities;
+  if (event.tiers !== undefined) framework.tiers = event.tiers;
   if (event.suppressed !== undefined) {
     for (const role of framework.suppressed)
       if (!(event.suppressed as readonly string[]).includes(role)) {

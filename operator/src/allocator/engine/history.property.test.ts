@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { slowAllocate } from '../../../../test/support/slowAllocator/slowAllocate.ts';
 import { agentId, frameworkId, rolePath } from '../../model/ids.ts';
+import type { Tier } from '../../model/job.ts';
 import { add, type Resources, resources, sumOf } from '../../model/resources.ts';
 import type { Allocation, AllocatorSnapshot } from '../types.ts';
 import { createAllocatorEngine } from './allocatorEngine.ts';
@@ -32,7 +33,12 @@ const OPTIONS: EngineOptions = {
 type Step =
   | { readonly kind: 'event'; readonly event: AllocatorEvent }
   | { readonly kind: 'advance'; readonly ms: number }
-  | { readonly kind: 'answer'; readonly pick: number; readonly how: 'use' | 'decline' | 'half' }
+  | {
+      readonly kind: 'answer';
+      readonly pick: number;
+      readonly how: 'use' | 'decline' | 'half';
+      readonly tier: Tier;
+    }
   | { readonly kind: 'finish'; readonly pick: number }
   | { readonly kind: 'hold'; readonly pick: number };
 
@@ -56,8 +62,19 @@ const someUse = fc.array(
     reserved: fc.array(fc.record({ stack: owner.map((one) => [one]), resources: amounts(2) }), {
       maxLength: 1,
     }),
+    tier: fc.constantFrom('production', 'preemptible', 'revocable'),
   }),
   { maxLength: 1 },
+);
+
+const tier = fc.constantFrom('production', 'preemptible', 'revocable');
+const tierLimits = fc.record(
+  {
+    production: fc.record({ cpus: fc.nat(6) }),
+    preemptible: fc.record({ cpus: fc.nat(6), mem: fc.nat(6) }),
+    revocable: fc.record({ cpus: fc.nat(3) }),
+  },
+  { requiredKeys: [] },
 );
 
 const event: fc.Arbitrary<AllocatorEvent> = fc.oneof(
@@ -112,6 +129,8 @@ const event: fc.Arbitrary<AllocatorEvent> = fc.oneof(
       role,
       guarantees: fc.oneof(fc.constant({}), amounts(6)),
       limits: fc.record({ cpus: fc.nat(10), mem: fc.nat(10) }, { requiredKeys: [] }),
+      tierLimits,
+      force: fc.boolean(),
     }),
   },
   fc.record({ kind: fc.constant('removeQuota' as const), role }),
@@ -185,6 +204,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('answer' as const),
       pick: fc.nat(20),
       how: fc.constantFrom('use' as const, 'decline' as const, 'half' as const),
+      tier,
     }),
   },
   {
@@ -250,7 +270,7 @@ class Replay {
     if (one.kind === 'finish') return { kind: 'recover', ...holder, parts };
     // On an agent it was offered: so holds are offered, answered and ended.
     if (one.kind === 'hold') return { kind: 'hold', ...holder, parts: { resources: { cpus: 2 } } };
-    if (one.how === 'use') return { kind: 'use', ...holder };
+    if (one.how === 'use') return { kind: 'use', ...holder, tier: one.tier };
     if (one.how === 'decline') return { kind: 'recover', ...holder, refuseMs: 3000 };
     return { kind: 'recover', ...holder, parts: { resources: halved(parts.resources ?? {}) } };
   }
@@ -267,7 +287,7 @@ function excess(engine: AllocatorEngine): ReadonlyMap<string, number> {
   const all = new Map<string, number>();
   for (const one of engine.conditions()) {
     if (one.kind === 'GuaranteesOverCapacity') continue;
-    const of = one.kind === 'LimitExceeded' ? one.role : one.agent;
+    const of = one.kind === 'LimitExceeded' ? `${one.role} ${one.tier ?? ''}` : one.agent;
     for (const name in one.over) all.set(`${one.kind} ${of} ${name}`, one.over[name] ?? 0);
   }
   return all;
@@ -308,6 +328,23 @@ describe('the engine over random histories', () => {
             if (variant.mode === 'mesos' && what.startsWith('LimitExceeded')) continue;
             expect([what, over]).toEqual([what, Math.min(over, before.get(what) ?? 0)]);
           }
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('no launch takes the tasks of a tier above a limit, at any level', () => {
+    fc.assert(
+      fc.property(histories, (history) => {
+        const replay = new Replay(OPTIONS);
+        for (const one of history) {
+          const before = excess(replay.engine);
+          const happened = replay.perform(one);
+          for (const [what, over] of excess(replay.engine))
+            if (happened?.kind === 'use')
+              expect([what, over]).toEqual([what, Math.min(over, before.get(what) ?? 0)]);
+          if (replay.engine.isDue()) replay.run();
         }
       }),
       { numRuns: 200 },
@@ -383,11 +420,16 @@ function outstanding(engine: AllocatorEngine): readonly Outstanding[] {
 }
 
 /**
- * Without use, which the plain allocator does not count as allocated before; with refusals also without reservations,
- * since it remembers refusals as sums and the engine by reservation.
+ * Without tier limits, which the plain allocator does not know, and without use, which it does not count as allocated
+ * before; with refusals also without reservations, since it remembers refusals as sums and the engine by reservation.
  */
 function plainStep(one: Step, hasFilters: boolean): Step {
-  if (one.kind !== 'event' || one.event.kind !== 'addAgent') return one;
+  if (one.kind !== 'event') return one;
+  if (one.event.kind === 'setQuota') {
+    const { tierLimits: _, ...quota } = one.event;
+    return { kind: 'event', event: quota };
+  }
+  if (one.event.kind !== 'addAgent') return one;
   const kept = hasFilters ? [] : (one.event.reserved ?? []);
   return { kind: 'event', event: { ...one.event, used: [], reserved: kept } };
 }

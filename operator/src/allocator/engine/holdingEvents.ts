@@ -1,8 +1,11 @@
+import type { Tier } from '../../model/job.ts';
 import type { FrameworkRecord } from './clientTable.ts';
 import { type Core, DONE, refused } from './core.ts';
 import { amountsFault, describeAmounts } from './describe.ts';
 import { containsPorts, NO_PORTS, union } from './ranges.ts';
 import { NONE } from './roleTree.ts';
+import { TIERS } from './tierColumns.ts';
+import { launchFault, returnFault } from './tierEvents.ts';
 import type { AllocatorEvent, Applied, Parts, PortRanges } from './types.ts';
 
 type Event<Kind extends AllocatorEvent['kind']> = Extract<AllocatorEvent, { kind: Kind }>;
@@ -20,11 +23,12 @@ interface Found {
 export function recover(core: Core, event: Event<'recover'>): Applied {
   const found = findHolder(core, event);
   if (typeof found === 'string') return refused(found);
-  const problem = fillPieces(core, found, event, event.parts, 'any');
+  const problem =
+    fillPieces(core, found, event, event.parts, 'any') ?? returnFault(core, found, event.tier);
   if (problem !== undefined) return refused(problem);
   answered(core, found.client);
   if (event.parts === undefined) withdrawOffered(core, found);
-  const wasOffered = event.parts === undefined || withdrawPieces(core, found);
+  const wasOffered = event.parts === undefined || withdrawPieces(core, found, event.tier);
   returned(core, found, { wasOffered, refuseMs: event.refuseMs ?? 0 });
   return DONE;
 }
@@ -47,9 +51,13 @@ export function expire(core: Core, event: Event<'expire'>): Applied {
 }
 
 export function use(core: Core, event: Event<'use'>): Applied {
+  const { clients } = core.ledger;
   const found = findHolder(core, event);
   if (typeof found === 'string') return refused(found);
-  const problem = fillPieces(core, found, event, event.parts, 'offered');
+  const tier = TIERS.indexOf(event.tier ?? 'production');
+  const problem =
+    fillPieces(core, found, event, event.parts, 'offered') ??
+    launchFault(core, clients.role[found.client] as number, tier);
   if (problem !== undefined) return refused(problem);
   answered(core, found.client);
   const { ledger, pieces } = core;
@@ -58,7 +66,7 @@ export function use(core: Core, event: Event<'use'>): Applied {
     if (holding === NONE) continue;
     const wasHeld = isHeld(core, holding);
     const ports = pieces.ports[at] ?? NO_PORTS;
-    ledger.use(holding, pieces.amounts.data, at * ledger.space.stride, ports);
+    ledger.use(holding, pieces.amounts.data, at * ledger.space.stride, ports, tier);
     if (wasHeld && !isHeld(core, holding))
       ledger.agents.holds[found.agent] = (ledger.agents.holds[found.agent] as number) - 1;
   }
@@ -251,10 +259,11 @@ function withdrawOffered(core: Core, found: Found): void {
 }
 
 /** Returns the pieces: offered amounts first, then used ones. True when something was offered. */
-function withdrawPieces(core: Core, found: Found): boolean {
+function withdrawPieces(core: Core, found: Found, of: Tier | undefined): boolean {
   const { ledger, pieces } = core;
   const { holdings, space } = ledger;
   const { stride } = space;
+  const tier = of === undefined ? undefined : TIERS.indexOf(of);
   let wasOffered = false;
   for (let at = 0; at < pieces.count; at++) {
     const holding = ledger.findHolding(found.agent, found.client, pieces.pool[at] as number);
@@ -266,7 +275,8 @@ function withdrawPieces(core: Core, found: Found): boolean {
     else {
       const offeredPorts = portsWithin(holdings.offeredPorts[holding] ?? NO_PORTS, ports);
       ledger.withdraw(holding, core.offeredPart.data, 0, offeredPorts);
-      ledger.vacate(holding, core.usedPart.data, 0, ports === offeredPorts ? NO_PORTS : ports);
+      const usedPorts = ports === offeredPorts ? NO_PORTS : ports;
+      ledger.vacate(holding, core.usedPart.data, 0, usedPorts, tier);
     }
     ledger.dropIfEmpty(found.agent, holding);
   }

@@ -8,6 +8,7 @@ import { QuotaColumns } from './quotaColumns.ts';
 import { NO_PORTS, union, without } from './ranges.ts';
 import { NONE, ROOT, RoleTree } from './roleTree.ts';
 import { ClusterTotals } from './shareTable.ts';
+import { TierColumns } from './tierColumns.ts';
 import type { EngineOptions, PortRanges } from './types.ts';
 
 /**
@@ -28,6 +29,7 @@ export class Ledger {
   readonly minimums: MinimumTable;
   readonly holdings: HoldingTable;
   readonly filters: FilterTable;
+  readonly tiers: TierColumns;
   readonly frameworks = new Map<string, FrameworkRecord>();
   /** Unreserved free amounts, not held, of the agents that count. */
   readonly headroom: VectorColumn;
@@ -50,6 +52,7 @@ export class Ledger {
     this.clients = new ClientTable(this.totals);
     this.minimums = new MinimumTable(this.space, options.minAllocatable);
     this.holdings = new HoldingTable(this.space);
+    this.tiers = new TierColumns(this.space, this.roles, this.holdings, options.mode);
     this.filters = new FilterTable(this.space, this.agents, this.pools, this.clients);
     this.headroom = this.space.column();
     this.#scratch = this.space.column();
@@ -73,6 +76,7 @@ export class Ledger {
       if (at >= this.#minimumMask.length) this.#minimumMask = grownInts(this.#minimumMask, at + 1);
       this.#minimumMask[at] = 0;
       this.quota.open(at);
+      this.tiers.open(at);
     }
   }
   readonly #opened: (string | undefined)[] = [];
@@ -84,6 +88,7 @@ export class Ledger {
         this.#opened[at] = undefined;
         this.quota.guaranteed.delete(at);
         this.quota.limited.delete(at);
+        this.tiers.limited.delete(at);
       }
   }
 
@@ -125,6 +130,10 @@ export class Ledger {
     this.#charge(client, pool, charged, 0, 1);
   }
 
+  #roleOf(holding: number): number {
+    return this.clients.role[this.holdings.client[holding] as number] as number;
+  }
+
   #hasHolds(pool: number): boolean {
     return (this.agents.holds[this.pools.agent[pool] as number] as number) > 0;
   }
@@ -163,8 +172,9 @@ export class Ledger {
   }
 
   /** Free becomes used: something that runs without having been offered. */
-  occupy(holding: number, amounts: Float64Array, base: number, ports: PortRanges): void {
+  occupy(holding: number, amounts: Float64Array, base: number, ports: PortRanges, tier = 0): void {
     const { holdings } = this;
+    this.tiers.take(holding, this.#roleOf(holding), tier, amounts, base);
     const { stride } = this.space;
     for (let k = 0; k < stride; k++)
       holdings.used.data[holding * stride + k] =
@@ -177,8 +187,9 @@ export class Ledger {
   }
 
   /** Offered becomes used. */
-  use(holding: number, amounts: Float64Array, base: number, ports: PortRanges): void {
+  use(holding: number, amounts: Float64Array, base: number, ports: PortRanges, tier = 0): void {
     const { holdings } = this;
+    this.tiers.take(holding, this.#roleOf(holding), tier, amounts, base);
     const { stride } = this.space;
     for (let k = 0; k < stride; k++) {
       const at = holding * stride + k;
@@ -212,8 +223,15 @@ export class Ledger {
   }
 
   /** Used becomes free. */
-  vacate(holding: number, amounts: Float64Array, base: number, ports: PortRanges): void {
+  vacate(
+    holding: number,
+    amounts: Float64Array,
+    base: number,
+    ports: PortRanges,
+    tier?: number,
+  ): void {
     const { holdings } = this;
+    this.tiers.release(holding, this.#roleOf(holding), tier, amounts, base);
     const { stride } = this.space;
     for (let k = 0; k < stride; k++)
       holdings.used.data[holding * stride + k] =

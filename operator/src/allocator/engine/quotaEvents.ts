@@ -2,6 +2,8 @@ import { PoolKind } from './agentTable.ts';
 import { type Core, DONE, refused } from './core.ts';
 import { amountsFault, inUnits, rolePathFault } from './describe.ts';
 import { NONE, ROOT } from './roleTree.ts';
+import { TIERS } from './tierColumns.ts';
+import { setTierLimits, tierLimitsFault } from './tierEvents.ts';
 import type { AllocatorEvent, Applied, OfferRef } from './types.ts';
 
 type Event<Kind extends AllocatorEvent['kind']> = Extract<AllocatorEvent, { kind: Kind }>;
@@ -13,6 +15,7 @@ export function setQuota(core: Core, event: Event<'setQuota'>): Applied {
   const { space, quota } = ledger;
   space.admit(event.guarantees);
   space.admit(event.limits);
+  for (const tier of TIERS) space.admit(event.tierLimits?.[tier]);
   const role = ledger.acquireRole(event.role);
   if (core.withQuota.has(role)) ledger.releaseRole(role);
   core.withQuota.add(role);
@@ -21,6 +24,7 @@ export function setQuota(core: Core, event: Event<'setQuota'>): Applied {
   space.read(event.guarantees, guarantees, 0);
   space.read(event.limits, limits, 0, Number.POSITIVE_INFINITY);
   quota.set(role, guarantees, limits);
+  setTierLimits(core, role, event.tierLimits);
   ledger.noteLimits(role);
   ledger.settleHeadroom();
   const rescinds = [...rescindOverLimit(core, role), ...rescindForGuarantee(core, role)];
@@ -39,6 +43,7 @@ export function removeQuota(core: Core, event: Event<'removeQuota'>): Applied {
     new Float64Array(stride),
     new Float64Array(stride).fill(Number.POSITIVE_INFINITY),
   );
+  setTierLimits(core, role, undefined);
   core.withQuota.delete(role);
   if (wasLimited) ledger.noteLimits(role);
   ledger.settleClosed();
@@ -91,6 +96,9 @@ function quotaFault(core: Core, event: Event<'setQuota'>): string | undefined {
   if (fault !== undefined) return fault;
   if (!core.isMezzo && role.includes('/'))
     return `quota on nested role ${role}: top-level roles only`;
+  const isForced = event.force === true;
+  const tierFault = tierLimitsFault(core, role, event.tierLimits, isForced);
+  if (tierFault !== undefined) return tierFault;
   const { roles, space } = core.ledger;
   const row = roles.find(role);
   for (const name in limits) {
@@ -98,7 +106,7 @@ function quotaFault(core: Core, event: Event<'setQuota'>): string | undefined {
     const guarantee = guarantees[name] ?? 0;
     if (guarantee > limit)
       return `the guarantee of ${name} is above its limit: guarantee ${name} ${inUnits(name, guarantee)} of role ${role} is above its limit ${name} ${inUnits(name, limit)}`;
-    if (row === undefined || event.force === true) continue;
+    if (row === undefined || isForced) continue;
     const used = inUse(core, row, space.positionOf(name));
     if (used > limit)
       return `limit ${name} ${inUnits(name, limit)} of role ${role} is below use: it consumes ${name} ${inUnits(name, used)}`;

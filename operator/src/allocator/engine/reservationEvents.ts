@@ -326,15 +326,16 @@ function moveHeld(core: Core, exchange: Exchange, held: number, to: number): voi
     offered[k] = Math.min(amounts[k] as number, inOffer);
     used[k] = (amounts[k] as number) - (offered[k] as number);
   }
+  const byTier = ledger.tiers.split(held, used, 0);
   ledger.withdraw(held, offered, 0, ports);
-  ledger.vacate(held, used, 0, NO_PORTS);
+  for (const part of byTier) ledger.vacate(held, part.amounts, 0, NO_PORTS, part.tier);
   ledger.resize(from, amounts, 0, -1);
   ledger.resize(to, amounts, 0, 1);
   movePorts(core, from, to, ports);
   ledger.dropIfEmpty(agent, held);
   const next = ledger.holdingOf(agent, client, to);
   ledger.offer(next, offered, 0, ports);
-  ledger.occupy(next, used, 0, NO_PORTS);
+  for (const part of byTier) ledger.occupy(next, part.amounts, 0, NO_PORTS, part.tier);
   ledger.dropIfEmpty(agent, next);
 }
 

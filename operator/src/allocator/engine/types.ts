@@ -1,7 +1,8 @@
 import type { AgentId, FrameworkId, RolePath } from '../../model/ids.ts';
+import type { Tier } from '../../model/job.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { RoleConstraints } from '../offerConstraints.ts';
-import type { HoldBackCheck } from '../types.ts';
+import type { HoldBackCheck, TierAmounts } from '../types.ts';
 
 /** Whole ports as inclusive ranges: `[first, last]`. Given in any order, kept sorted and joined. */
 export type PortRanges = readonly (readonly [first: number, last: number])[];
@@ -44,6 +45,8 @@ export interface Unavailability {
 export interface AgentUse extends Parts {
   readonly framework: FrameworkId;
   readonly role: RolePath;
+  /** Of the tasks that use it; absent: production. */
+  readonly tier?: Tier;
 }
 
 export type FrameworkCapability =
@@ -86,6 +89,8 @@ interface FrameworkFields {
   readonly capabilities?: readonly string[];
   /** For all roles; an empty list accepts any offer that is not empty. */
   readonly minAllocatable?: readonly Resources[];
+  /** Tiers its tasks may have; all, and `revocable` with the capability alone, when left out. */
+  readonly tiers?: readonly Tier[];
   /** Replaces `minAllocatable` in one role. */
   readonly minAllocatableByRole?: Readonly<Record<string, readonly Resources[]>>;
   readonly constraints?: Readonly<Record<string, RoleConstraints>>;
@@ -128,6 +133,8 @@ export type AllocatorEvent =
       readonly guarantees: Resources;
       /** An absent name is unlimited; an explicit 0 forbids the resource. */
       readonly limits: Resources;
+      /** The most that tasks of a tier may hold; judged when tasks are launched, offers are cut to what is left. */
+      readonly tierLimits?: TierAmounts;
       /** Also below what is consumed. */
       readonly force?: boolean;
     }
@@ -148,12 +155,20 @@ export type AllocatorEvent =
     } & OnAgent)
   | ({ readonly kind: 'destroyVolume'; readonly id: string } & OnAgent)
   | ({ readonly kind: 'resizeVolume'; readonly id: string; readonly sizeBytes: number } & OnAgent)
-  /** Gives back what is held; without `parts` everything that is offered. `refuseMs` > 0 leaves a filter. */
-  | ({ readonly kind: 'recover'; readonly parts?: Parts; readonly refuseMs?: number } & Holder)
+  /**
+   * Gives back what is held; without `parts` everything that is offered. `refuseMs` > 0 leaves a filter.
+   * `tier`: of the tasks that used it; absent: production's part first.
+   */
+  | ({
+      readonly kind: 'recover';
+      readonly parts?: Parts;
+      readonly refuseMs?: number;
+      readonly tier?: Tier;
+    } & Holder)
   /** An offer nobody answered is taken back: as `recover`, and the framework is backed off for a while. */
   | ({ readonly kind: 'expire' } & Holder)
-  /** Turns offered into used; without `parts` everything that is offered. */
-  | ({ readonly kind: 'use'; readonly parts?: Parts } & Holder)
+  /** Turns offered into used; without `parts` everything that is offered. `tier` absent: production. */
+  | ({ readonly kind: 'use'; readonly parts?: Parts; readonly tier?: Tier } & Holder)
   /** Keeps free capacity (now or when it becomes free) for one framework and role; charged to them at once. */
   | ({ readonly kind: 'hold'; readonly parts: Parts } & Holder)
   /** Ends the holds of a framework and role on an agent. */
@@ -285,6 +300,12 @@ export interface RoleFigures {
   readonly reserved: Resources;
   /** What the role may still take under every limit that binds it; an absent name is unlimited. */
   readonly headroom: Resources;
+  /** What tasks of each tier hold, and the role's own limits on it. */
+  readonly tiers: readonly {
+    readonly tier: Tier;
+    readonly limits: Resources;
+    readonly used: Resources;
+  }[];
   /** Guarantees the whole cluster could not meet: guaranteed less capacity, per name; empty when it can. */
   readonly overCommitted: Resources;
 }
@@ -293,7 +314,13 @@ export interface RoleFigures {
 export type LedgerCondition =
   | { readonly kind: 'AgentOverAllocated'; readonly agent: AgentId; readonly over: Resources }
   | { readonly kind: 'GuaranteesOverCapacity'; readonly over: Resources }
-  | { readonly kind: 'LimitExceeded'; readonly role: RolePath; readonly over: Resources };
+  | {
+      readonly kind: 'LimitExceeded';
+      readonly role: RolePath;
+      /** Of a tier limit. */
+      readonly tier?: Tier;
+      readonly over: Resources;
+    };
 
 /**
  * The allocator as a long-lived ledger: events change it, runs decide offers and enter them.

@@ -102,6 +102,7 @@ function amountFault(
   if (!cycle.accepts(minimum)) return { check: 'BelowMinAllocatable', missing: missing() };
   const role = clients.role[client] as number;
   if (quota.limited.size > 0) cycle.capToRoom(role);
+  cycle.capToTiers(client);
   if (!cycle.accepts(minimum)) return { check: 'LimitReached', missing: missing() };
   if (quota.guaranteed.size > 0) cycle.capToHeadroom(role);
   if (!cycle.accepts(minimum)) return { check: 'HeldForGuarantees', missing: missing() };
