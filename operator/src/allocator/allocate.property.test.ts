@@ -2,7 +2,16 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { slowAllocate } from '../../../test/support/slowAllocator/slowAllocate.ts';
 import { agentId, frameworkId, rolePath } from '../model/ids.ts';
-import { add, fits, min, type Resources, resources, subtract, sumOf } from '../model/resources.ts';
+import {
+  add,
+  fits,
+  isEmpty,
+  min,
+  type Resources,
+  resources,
+  subtract,
+  sumOf,
+} from '../model/resources.ts';
 import { allocate } from './allocate.ts';
 import { consumptionOf, wouldExceed } from './quotaCheck.ts';
 import { isAllocatableTo, pathAndAncestors } from './rolePaths.ts';
@@ -101,7 +110,9 @@ const allocation: fc.Arbitrary<Allocation> = fc
     ...one,
     revocable: one.kind === 'hold' ? {} : one.revocable,
     ...(reservedPart ? { reserved: one.resources } : {}),
-  }));
+  }))
+  // Nothing at all is no allocation: it names no role.
+  .filter((one) => !isEmpty(one.resources) || !isEmpty(one.revocable));
 
 const snapshots: fc.Arbitrary<AllocatorSnapshot> = fc.record({
   agents,

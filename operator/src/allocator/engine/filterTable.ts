@@ -4,7 +4,7 @@ import { BitTable, grownBytes, grownInts, RowNumbers, type VectorSpace } from '.
 import { ExpiryQueue } from './expiryQueue.ts';
 import type { Pieces } from './pieces.ts';
 import { containsPorts } from './ranges.ts';
-import { RefusalTable } from './refusalTable.ts';
+import { RefusalTable, type RefusedSums } from './refusalTable.ts';
 import { NONE } from './roleTree.ts';
 
 /**
@@ -191,6 +191,31 @@ export class FilterTable {
     return row === NONE ? undefined : this.#queue.dueMs(row);
   }
 
+  /** When a run could end the next filter: those that no run has seen yet do not count. */
+  nextEndMs(): number | undefined {
+    if (this.#unseen.some((row) => this.#isSeen(row))) return 0;
+    const row = this.#queue.first();
+    return row === NONE ? undefined : this.#queue.dueMs(row);
+  }
+
+  /** Every live filter; amounts of pools that are gone or named one by one are left out. */
+  *entries(): Generator<
+    { readonly client: number; readonly agent: number; readonly untilMs: number } & RefusedSums
+  > {
+    for (const agent of this.#agents.rows())
+      for (
+        let row = this.#firstOfAgent[agent] as number;
+        row !== NONE;
+        row = this.#nextOfAgent[row] as number
+      )
+        yield {
+          client: this.#client[row] as number,
+          agent,
+          untilMs: this.#queue.dueMs(row),
+          ...this.refusals.sumsOf(this.#refusal[row] as number),
+        };
+  }
+
   removeOfClient(client: number): void {
     for (
       let row = this.#clients.firstFilter[client] as number;
@@ -222,13 +247,20 @@ export class FilterTable {
 
   #end(row: number, freed: (agent: number) => void): void {
     const agent = this.#agent[row] as number;
-    const lastRun = Math.max(this.#lastFullRun, this.#lastRun[agent] as number);
-    if (lastRun <= (this.#madeAfterRun[row] as number)) {
+    if (!this.#isSeen(row)) {
       this.#unseen.push(row);
       return;
     }
     this.#remove(row);
     freed(agent);
+  }
+
+  #isSeen(row: number): boolean {
+    const lastRun = Math.max(
+      this.#lastFullRun,
+      this.#lastRun[this.#agent[row] as number] as number,
+    );
+    return lastRun > (this.#madeAfterRun[row] as number);
   }
 
   #dropCovered(client: number, agent: number, refused: Pieces, untilMs: number): void {

@@ -1,9 +1,16 @@
+import { NO_RESOURCES, type Resources } from '../../model/resources.ts';
 import { PoolKind, type PoolTable } from './agentTable.ts';
 import { grownInts, RowNumbers, type VectorColumn, type VectorSpace } from './columns.ts';
 import { ANY_POOL, ANY_REVOCABLE, type Pieces } from './pieces.ts';
 import { containsPorts } from './ranges.ts';
 import { NONE } from './roleTree.ts';
 import type { PortRanges } from './types.ts';
+
+/** What was refused without regard to pools. */
+export interface RefusedSums {
+  readonly refused: Resources;
+  readonly refusedRevocable: Resources;
+}
 
 /** A part whose pool is gone. */
 const NO_POOL = -3;
@@ -104,6 +111,15 @@ export class RefusalTable {
       if (!this.#holds(part, amounts, pool * stride, ports[pool] ?? [])) return false;
     }
     return true;
+  }
+
+  sumsOf(row: number): RefusedSums {
+    const of = (pool: number): Resources => {
+      const part = this.#partOf(row, pool);
+      if (part === NONE) return NO_RESOURCES;
+      return this.#space.write(this.#amounts.data, part * this.#space.stride);
+    };
+    return { refused: of(ANY_POOL), refusedRevocable: of(ANY_REVOCABLE) };
   }
 
   /** True when everything this row refuses is refused by `refused` too. */
