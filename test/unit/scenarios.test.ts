@@ -227,7 +227,7 @@ describe('the scenario runner', () => {
     [
       withSteps({ addAgent: { id: 'A1', used: [{ framework: 'F', role: 'a', agent: 'A1' }] } }),
       'step 1 (addAgent)',
-      'addAgent.used.0: field agent is unknown; allowed: framework, role, resources',
+      'addAgent.used.0: field agent is unknown; allowed: framework, role, tier, resources',
     ],
     [
       withSteps({ ...AGENT, expect: [{ ...OFFERED, node: 'A1' }] }),
