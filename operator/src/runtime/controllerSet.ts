@@ -30,7 +30,7 @@ import { tellBackOff } from '../controllers/scheduling/tellBackOff.ts';
 import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
 import { rememberFor } from '../controllers/shared/rememberFor.ts';
-import { createLauncher } from '../controllers/task/launcher.ts';
+import { createLauncher, type LaunchQueue } from '../controllers/task/launcher.ts';
 import { timeOf } from '../controllers/task/taskView.ts';
 import type { UsageBoard } from '../controllers/usage.ts';
 import type { World } from '../controllers/world.ts';
@@ -85,6 +85,7 @@ export interface ControllerSet {
   readonly jobs: JobFramework;
   readonly preemption: PreemptionController;
   viewInput(): ViewInput;
+  readonly launcher: Pick<LaunchQueue, 'waiting'>;
 }
 
 /** Roles, Quotas and the reports of waiting jobs are written from one reading of the figures. */
@@ -172,7 +173,7 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
   const reconcile = Object.fromEntries(
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
-  return { reconcile, scheduling, audit: auditOf(options), jobs, preemption, viewInput };
+  return { reconcile, scheduling, audit: auditOf(options), jobs, preemption, launcher, viewInput };
 }
 
 function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSetOptions) {

@@ -301,6 +301,7 @@ class OperatorProcess implements Operator {
       rng,
       log,
       config: { ...config.frameworks, epoch: this.#election.epoch() ?? 0 },
+      isBusy: () => this.#controllers.launcher.waiting() > 0,
     });
   }
 

@@ -50,7 +50,7 @@ export class Registry {
     const { kube, clock, rng, log, world, config } = options;
     this.startedMs = clock.monotonicMs();
     this.objects = new FrameworkObjects({ kube, frameworks: world.frameworks, clock, rng, log });
-    this.#writer = new PodWriter({ kube, pods: world.pods, clock, rng, log });
+    this.#writer = new PodWriter({ ...options, pods: world.pods });
     this.ports = new PortBook({
       range: config.agentPorts,
       clock,

@@ -105,6 +105,8 @@ export interface FrameworkHubOptions {
   readonly rng: Rng;
   readonly log: Logger;
   readonly config: FrameworkHubConfig;
+  /** Whether launches wait for the API server, so that what is not urgent had better wait too; absent: never. */
+  readonly isBusy?: () => boolean;
   /** Carries a message to an executor, as well as it can; absent: nobody runs custom executors. */
   readonly toExecutor?: (message: ExecutorMessage) => void;
 }

@@ -32,7 +32,7 @@ beforeEach(() => {
   cache.observe(api.create(PODS, pod));
 });
 
-const writerOver = (over: Partial<KubeApi> = {}): PodWriter => {
+const writerOver = (over: Partial<KubeApi> = {}, isBusy?: () => boolean): PodWriter => {
   const merged = new Proxy(kube, {
     get: (target, name: keyof KubeApi) => over[name] ?? target[name].bind(target),
   });
@@ -42,6 +42,7 @@ const writerOver = (over: Partial<KubeApi> = {}): PodWriter => {
     clock,
     rng: createSeededRng('w'),
     log: silentLog,
+    isBusy,
   });
 };
 const cached = (): Pod => cache.get(KEY) as Pod;
@@ -59,6 +60,28 @@ describe('PodWriter', () => {
     await clock.settle();
     expect(stored().metadata.finalizers).toEqual([FOREIGN, second]);
     expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'ended' });
+    expect(stored().metadata.deletionTimestamp).toBeDefined();
+  });
+
+  test.each<[string, (busyMs: number) => boolean, number]>([
+    ['until the last launch is under way', (atMs) => atMs < 5_000, 5_200],
+    ['for half a minute at most', () => true, 30_100],
+  ])('lets launches pass before an acknowledgement, %s', async (_until, isBusy, writtenMs) => {
+    const startMs = clock.monotonicMs();
+    const writer = writerOver({}, () => isBusy(clock.monotonicMs() - startMs));
+    writer.wish(cached(), { acknowledged: { task: 'running' } });
+    await clock.advance(writtenMs - 300);
+    expect(stored().metadata.annotations).toBeUndefined();
+    await clock.advance(300);
+    expect(stored().metadata.annotations).toEqual({ [ACKNOWLEDGED]: 'running' });
+  });
+
+  test('kills while launches wait, and writes the acknowledgement with it', async () => {
+    const writer = writerOver({}, () => true);
+    writer.wish(cached(), { acknowledged: { task: 'running' } });
+    writer.wish(cached(), { kill: { graceSeconds: 1 } });
+    await clock.settle();
+    expect(stored().metadata.annotations?.[ACKNOWLEDGED]).toBe('running');
     expect(stored().metadata.deletionTimestamp).toBeDefined();
   });
 

@@ -92,6 +92,8 @@ export interface PodWriterOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  /** While true, acknowledgements alone are not written yet: launches wait for the API server. Absent: never. */
+  readonly isBusy?: (() => boolean) | undefined;
 }
 
 /** Writes to task Pods at the same time, at the most. */
@@ -104,6 +106,8 @@ const MAX_WRITES_PER_RUN = 6;
  * three. Who dies meanwhile leaves an update to be told again, as may happen to any of them.
  */
 const GATHER_MS = 100;
+/** Acknowledgements are written after this time even while launches wait. */
+const LONGEST_GATHER_MS = 30_000;
 
 /** Carries wishes to Pods through lost replies, conflicts and an API server that is away. */
 export class PodWriter {
@@ -157,10 +161,13 @@ export class PodWriter {
 
   #writeGathered(): void {
     this.#timer = undefined;
-    const nowMs = this.#options.clock.monotonicMs();
+    const { clock, isBusy } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const patienceMs = isBusy?.() === true ? LONGEST_GATHER_MS - GATHER_MS : 0;
     for (const [key, dueMs] of this.#gathering) {
-      if (dueMs > nowMs) {
-        this.#timer = this.#options.clock.setTimer(dueMs - nowMs, () => this.#writeGathered());
+      if (dueMs + patienceMs > nowMs) {
+        const waitMs = Math.max(dueMs - nowMs, GATHER_MS);
+        this.#timer = clock.setTimer(waitMs, () => this.#writeGathered());
         return;
       }
       this.#gathering.delete(key);
