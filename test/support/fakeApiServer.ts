@@ -224,7 +224,9 @@ export class FakeApiServer {
     }
     const asked = change(old);
     this.#refuseStale(store, asked, old);
-    return this.#write(store, old, asked, { ...options, subresource: options.subresource });
+    // A resize is a write of the spec that the real server lets nobody make otherwise.
+    const subresource = options.subresource === 'status' ? 'status' : undefined;
+    return this.#write(store, old, asked, { ...options, subresource });
   }
 
   #apply(

@@ -241,10 +241,25 @@ export class HandScheduling implements Scheduling {
     });
   }
 
+  async #join(
+    framework: FrameworkId,
+    task: LaunchRequest['task'],
+    join: NonNullable<LaunchRequest['instead']>,
+  ): Promise<void> {
+    const failure = await join();
+    const callbacks = this.#members.get(framework)?.callbacks;
+    if (failure === undefined) callbacks?.onLaunched?.(task);
+    else callbacks?.onLaunchFailed(task, failure);
+  }
+
   #launch(framework: FrameworkId, agent: AgentId, launch: LaunchRequest): void {
     const failure = this.failNext;
     this.failNext = undefined;
     const pod = { ...launch.pod, spec: { ...launch.pod.spec, nodeName: agent } };
+    if (failure === undefined && launch.instead !== undefined) {
+      void this.#join(framework, launch.task, launch.instead);
+      return;
+    }
     if (failure === undefined) {
       void this.#kube
         .create(PODS, pod)

@@ -8,6 +8,7 @@ import { legacyWriteRoutes } from './operatorApi/legacyWrites.ts';
 import { operatorRoutes } from './operatorApi/route.ts';
 import { Subscribers } from './operatorApi/subscribers.ts';
 import { agentRoutes } from './routes/agent.ts';
+import { executorRoutes } from './routes/executors.ts';
 import { masterRoutes } from './routes/master.ts';
 import { probeRoutes } from './routes/probes.ts';
 import { schedulerEndpoint } from './routes/scheduler.ts';
@@ -35,6 +36,7 @@ export function createApp(options: AppOptions): RequestListener {
   app.use(probeRoutes(context));
   app.use(agentRoutes(context));
   app.use(agentViewRoutes(context));
+  app.use(executorRoutes(context));
   app.use(viewRoutes(context));
   app.use(notFound);
   app.use(errorHandler(context.log));

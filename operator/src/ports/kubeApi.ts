@@ -92,7 +92,7 @@ export interface WriteOptions {
 }
 
 export interface PatchOptions extends WriteOptions {
-  readonly subresource?: 'status' | 'scale';
+  readonly subresource?: 'status' | 'scale' | 'resize';
   /** For `apply`: who owns the fields. */
   readonly fieldManager?: string;
   readonly force?: boolean;

@@ -40,7 +40,8 @@ export interface VolumeMount {
 export interface PodVolume {
   readonly name: string;
   readonly emptyDir?: { readonly sizeLimit?: string; readonly medium?: string };
-  readonly hostPath?: { readonly path: string };
+  readonly hostPath?: { readonly path: string; readonly type?: string };
+  readonly persistentVolumeClaim?: { readonly claimName: string };
   readonly secret?: {
     readonly secretName: string;
     readonly items: readonly { readonly key: string; readonly path: string }[];
@@ -130,6 +131,9 @@ export interface Pod extends KubeObject {
     readonly reason?: string;
     readonly message?: string;
     readonly podIP?: string;
+    readonly podIPs?: readonly { readonly ip: string }[];
+    /** Generation of the spec the kubelet has taken in. */
+    readonly observedGeneration?: number;
     readonly startTime?: string;
     readonly conditions?: readonly {
       readonly type: string;

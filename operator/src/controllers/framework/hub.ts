@@ -1,10 +1,12 @@
 import { type FrameworkId, frameworkId } from '../../model/ids.ts';
+import type { RelayedCall, RelayHello, RelayReply } from '../../schema/http/executorRelay.ts';
 import type { Call, CallOf } from '../../schema/mesos/call.ts';
+import type { AgentSink } from './executor/executorLinks.ts';
 import { OperationCalls } from './operationCalls.ts';
 import { Registry } from './registry.ts';
 import { type SubscribeOutcome, Subscriptions, type UpdateOutcome } from './subscriptions.ts';
 import { TaskCalls } from './taskCalls.ts';
-import type { ExecutorMessage, FrameworkHubOptions, FrameworkSummary, Principal } from './types.ts';
+import type { FrameworkHubOptions, FrameworkSummary, Principal } from './types.ts';
 
 /** Who made a call other than SUBSCRIBE, and on which stream it says to be. */
 export interface Caller {
@@ -30,8 +32,10 @@ export interface FrameworkHub {
     principal: Principal,
     streamId: string | undefined,
   ): Promise<CallOutcome | UpdateOutcome>;
-  /** Passes what an executor says to its framework; false when that is not connected. `data` in base64. */
-  messageFromExecutor(message: ExecutorMessage): boolean;
+  /** A node agent opened its stream; returns what ends it here. */
+  openExecutorLink(hello: RelayHello, sink: AgentSink): () => void;
+  /** A call of an executor, as its node's agent passes it on. */
+  handleExecutorCall(call: RelayedCall): Promise<RelayReply>;
   frameworks(): readonly FrameworkSummary[];
   /** Breaks every stream and stops every timer and write. */
   stop(): void;
@@ -58,11 +62,8 @@ export function createFrameworkHub(options: FrameworkHubOptions): FrameworkHub {
       const fault = callerFault(registry, frameworkId(call.frameworkId), caller);
       return fault ?? (await subscriptions.update(call, principal));
     },
-    messageFromExecutor: ({ framework, agent, executor, data }) =>
-      registry.send(framework, {
-        type: 'MESSAGE',
-        message: { agent_id: { value: agent }, executor_id: { value: executor }, data },
-      }),
+    openExecutorLink: (hello, sink) => registry.executors.openLink(hello, sink),
+    handleExecutorCall: (call) => registry.executors.handleCall(call),
     frameworks: () => registry.summaries(),
     stop: () => registry.stop(),
   };
@@ -134,7 +135,7 @@ function dispatch(
       calls.shutdown(id, call.body);
       return ACCEPTED;
     case 'MESSAGE':
-      options.toExecutor?.({
+      registry.executors.message({
         framework: id,
         agent: call.body.agent_id.value,
         executor: call.body.executor_id.value,

@@ -10,7 +10,7 @@ import {
 import { ANNOTATION } from '../../model/labels.ts';
 import { ok, type Result, refuse } from '../../model/result.ts';
 import { type CallOf, refuseMsOf } from '../../schema/mesos/call.ts';
-import type { TaskInfo } from '../../schema/mesos/task.ts';
+import type { ExecutorInfo, TaskInfo } from '../../schema/mesos/task.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { OperationResult } from '../reservation/frameworkReservations.ts';
 import type {
@@ -29,6 +29,7 @@ import {
   refusedByCycle,
 } from './decideLaunch.ts';
 import { decideOperations, invalidGroup, type OperationStep, tasksOf } from './decideOperations.ts';
+import type { ExecutorLaunches } from './executor/executorLaunches.ts';
 import type { OperationStatuses } from './operationStatuses.ts';
 import { taskGroupToPod } from './pod/groupToPod.ts';
 import type { FetcherConfig } from './pod/podConfig.ts';
@@ -64,6 +65,8 @@ export interface LaunchesOptions {
     refused: RefusedTask,
   ) => void;
   readonly operations: Pick<OperationStatuses, 'refuse' | 'settle'>;
+  /** Plans a task that names an executor of its framework's own. */
+  readonly planExecutorTask: ExecutorLaunches['plan'];
 }
 
 interface InFlight {
@@ -245,7 +248,11 @@ export class Launches {
   ): Result<Performed, Refusals> {
     switch (step.kind) {
       case 'task': {
-        const made = taskToPod(step.info, this.#podContext(framework, accepted));
+        const context = this.#podContext(framework, accepted);
+        const { executor } = step.info;
+        if (executor !== undefined)
+          return this.#inExecutor(framework, step.info, executor, context);
+        const made = taskToPod(step.info, context);
         if (!made.ok) return refusedTasks([invalidTask(step.info.task_id.value, made.refusal)]);
         accepted.ports.claim(made.value.pod);
         return ok(this.#launch(framework, made.value));
@@ -273,9 +280,21 @@ export class Launches {
     }
   }
 
+  #inExecutor(
+    framework: LaunchingFramework,
+    info: TaskInfo,
+    executor: ExecutorInfo,
+    context: PodContext,
+  ): Result<Performed, Refusals> {
+    const planned = this.#options.planExecutorTask(info, executor, context);
+    return planned.ok
+      ? ok(this.#launch(framework, planned.value))
+      : refusedTasks([planned.refusal]);
+  }
+
   #launch(
     { principal }: LaunchingFramework,
-    made: TranslatedTask,
+    made: Omit<LaunchRequest, 'impersonate'>,
     group?: readonly TaskId[],
   ): Performed {
     const launch: LaunchRequest = {

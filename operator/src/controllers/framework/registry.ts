@@ -1,10 +1,11 @@
-import type { FrameworkId } from '../../model/ids.ts';
+import { type AgentId, type FrameworkId, type TaskId, taskId } from '../../model/ids.ts';
 import type { CancelTimer } from '../../ports/clock.ts';
 import type { CacheEvent } from '../../runtime/cache.ts';
 import type { SchedulerEvent, WireTaskStatus } from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
 import type { FrameworkObject } from '../../schema/mezzoKinds.ts';
 import type { RefusedTask } from './decideLaunch.ts';
+import { Executors } from './executor/executors.ts';
 import { FrameworkObjects, MANAGED_BY, placeOf, storedProfile } from './frameworkObjects.ts';
 import { HeldAmounts } from './heldAmounts.ts';
 import { Launches } from './launches.ts';
@@ -12,7 +13,7 @@ import { OperationStatuses } from './operationStatuses.ts';
 import { stateFor } from './pod/endings.ts';
 import { PodWriter } from './pod/podWriter.ts';
 import { PortBook } from './pod/portBook.ts';
-import { type Audience, StatusUpdates } from './pod/statusUpdates.ts';
+import { type Audience, StatusUpdates, type TaskStatusView } from './pod/statusUpdates.ts';
 import {
   newRegistration,
   type Presence,
@@ -34,6 +35,7 @@ export class Registry {
   readonly launches: Launches;
   readonly ports: PortBook;
   readonly operations: OperationStatuses;
+  readonly executors: Executors;
   readonly startedMs: number;
   readonly #options: FrameworkHubOptions;
   readonly #writer: PodWriter;
@@ -67,9 +69,24 @@ export class Registry {
       ...config,
       ports: this.ports,
       scheduling: options.scheduling,
-      isLive: (id, task) => this.updates.agentOf(id, task) !== undefined,
-      onRefused: (id, agent, refused) => this.#tellRefused(id, agent, refused),
+      isLive: (id, task) => this.agentOf(id, task) !== undefined,
+      onRefused: (id, agent, refused) => {
+        this.executors.launches.onRefused(id, taskId(refused.task));
+        this.#tellRefused(id, agent, refused);
+      },
       operations: this.operations,
+      planExecutorTask: (...asked) => this.executors.launches.plan(...asked),
+    });
+    this.executors = new Executors({
+      ...options,
+      podWriter: this.#writer,
+      audience: (id, namespace) => this.#audience(id, namespace),
+      send: (id, event) => this.send(id, event),
+      onTaskSeen: (id, task) => {
+        const kill = this.launches.onTaskSeen(id, task);
+        if (kill !== undefined) this.executors.kill(id, task, nanoseconds(kill.graceSeconds));
+      },
+      profileOf: (id) => this.live(id)?.profile,
     });
     this.updates = new StatusUpdates({
       clock,
@@ -88,6 +105,7 @@ export class Registry {
       world.nodes.subscribe((event) => {
         if (event.kind === 'deleted') this.#tellAgentLost(event.object.metadata.name);
         this.updates.observeNode(event);
+        this.executors.updates.observeNode(event);
       }),
     );
   }
@@ -103,6 +121,16 @@ export class Registry {
   /** Any framework that is remembered, completed ones included. */
   find(id: FrameworkId): Registration | undefined {
     return this.#known.get(id);
+  }
+
+  /** Node of a task that has not ended, in a Pod of its own or in an executor's. */
+  agentOf(id: FrameworkId, task: TaskId): AgentId | undefined {
+    return this.updates.agentOf(id, task) ?? this.executors.updates.entryOf(id, task)?.agent;
+  }
+
+  /** The newest state of each of a framework's tasks; ended ones until that is acknowledged. */
+  tasks(id: FrameworkId): readonly TaskStatusView[] {
+    return [...this.updates.tasks(id), ...this.executors.updates.tasks(id)];
   }
 
   connectedCount(): number {
@@ -141,6 +169,7 @@ export class Registry {
     registration.presence.session.cancelHeartbeat();
     this.#options.scheduling.unregister(id);
     this.updates.pause(id);
+    this.executors.updates.pause(id);
     this.#options.log.info('framework disconnected', { framework: id });
     this.#awaitReturn(registration, registration.profile.failoverTimeoutMs);
     this.saveNow(id);
@@ -162,6 +191,7 @@ export class Registry {
     if (presence.kind === 'disconnected') presence.cancelTimer();
     this.#options.scheduling.unregister(id);
     this.updates.pause(id);
+    this.executors.updates.pause(id);
     this.operations.forget(id);
     registration.presence = { kind: 'completing' };
     this.#completed.delete(id);
@@ -169,6 +199,7 @@ export class Registry {
     this.saveNow(id, () => {
       registration.presence = { kind: 'completed' };
       this.updates.abandon(id);
+      this.executors.abandon(id);
       this.#forgetOldest();
     });
   }
@@ -187,7 +218,7 @@ export class Registry {
     const registration = this.#known.get(id);
     if (registration === undefined) return;
     const tasks: { [state: string]: number } = {};
-    for (const { state } of this.updates.tasks(id)) tasks[state] = (tasks[state] ?? 0) + 1;
+    for (const { state } of this.tasks(id)) tasks[state] = (tasks[state] ?? 0) + 1;
     const outstanding = this.#options.scheduling.outstanding(id).length;
     const allocated = this.#held.of(id);
     const status = statusOf(registration, { tasks, outstanding, allocated });
@@ -203,9 +234,7 @@ export class Registry {
       roles: profile.roles,
       connected: presence.kind === 'connected',
       completed: isCompleted(presence),
-      tasks: this.updates
-        .tasks(place.id)
-        .map(({ task, agent, state }) => ({ id: task, agent, state })),
+      tasks: this.tasks(place.id).map(({ task, agent, state }) => ({ id: task, agent, state })),
     }));
   }
 
@@ -213,6 +242,7 @@ export class Registry {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#statusTimer?.();
     this.updates.stop();
+    this.executors.stop();
     this.operations.stop();
     this.#writer.stop();
     this.objects.stop();
@@ -247,6 +277,7 @@ export class Registry {
     this.complete(id, 'Framework was removed: its Framework object was deleted');
     registration.presence = { kind: 'completed' };
     this.updates.abandon(id);
+    this.executors.abandon(id);
   }
 
   /** Remembers a framework by its object: one of a master before us, or one just created. It may take its time to come (back). */
@@ -290,7 +321,7 @@ export class Registry {
   }
 
   #onPod(event: Parameters<StatusUpdates['observe']>[0]): void {
-    const framework = this.updates.observe(event);
+    const framework = this.updates.observe(event) ?? this.executors.updates.observe(event);
     if (framework === undefined) return;
     this.#held.observe(event, framework);
     this.touch(framework);
@@ -329,6 +360,9 @@ export class Registry {
     }
   }
 }
+
+const nanoseconds = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : seconds * 1e9;
 
 const isCompleted = (presence: Presence): boolean =>
   presence.kind === 'completing' || presence.kind === 'completed';

@@ -172,6 +172,7 @@ export class Subscriptions {
     });
     sink.send({ type: 'HEARTBEAT' });
     this.#registry.updates.resume(id);
+    this.#registry.executors.updates.resume(id);
     this.#registry.operations.resume(id);
     scheduling.register(membershipOf(id, profile, suppressed), this.#callbacks(registration));
     this.#registry.saveNow(id);

@@ -88,9 +88,9 @@ export class TaskCalls {
 
   /** An unknown task is answered as if it had been asked about. Source: Mesos `Master::kill`. */
   kill(id: FrameworkId, body: CallOf<'KILL'>['body']): void {
-    const { launches, updates } = this.#registry;
+    const { executors, launches, updates } = this.#registry;
     const task = taskId(body.task_id.value);
-    const agent = updates.agentOf(id, task) ?? launches.agentOf(id, task);
+    const agent = this.#registry.agentOf(id, task) ?? launches.agentOf(id, task);
     if (agent === undefined) {
       this.#answer(id, body, new Map());
       return;
@@ -98,7 +98,9 @@ export class TaskCalls {
     if (body.agent_id !== undefined && body.agent_id.value !== agent) return;
     const graceSeconds =
       body.kill_policy?.grace_period === undefined ? undefined : graceSecondsOf(body.kill_policy);
-    if (!launches.kill(id, task, graceSeconds)) updates.kill(id, task, graceSeconds);
+    if (launches.kill(id, task, graceSeconds)) return;
+    const grace = body.kill_policy?.grace_period?.nanoseconds;
+    if (!executors.kill(id, task, grace)) updates.kill(id, task, graceSeconds);
   }
 
   /** Ends every task of an executor. A task that names no executor has one of its own, called like the task. */
@@ -106,6 +108,7 @@ export class TaskCalls {
     const { updates } = this.#registry;
     const executor = body.executor_id.value;
     const agent = body.agent_id.value;
+    if (this.#registry.executors.shutdown(id, executor, agent)) return;
     const own = taskId(executor);
     if (updates.agentOf(id, own) === agent) updates.kill(id, own, SHUTDOWN_GRACE_SECONDS);
     for (const pod of this.#options.world.pods.list()) {
@@ -130,7 +133,12 @@ export class TaskCalls {
     if (uuid === undefined) return;
     const task = taskId(body.task_id.value);
     const agent = agentId(body.agent_id.value);
-    if (this.#registry.updates.acknowledge(id, task, agent, uuid)) this.#registry.touch(id);
+    const { executors, updates } = this.#registry;
+    if (
+      updates.acknowledge(id, task, agent, uuid) ||
+      executors.updates.acknowledge(id, task, agent, uuid)
+    )
+      this.#registry.touch(id);
   }
 
   /** An empty list asks about every task. */
@@ -147,7 +155,7 @@ export class TaskCalls {
     const known = new Map<string, { state: KnownState; agent: string }>();
     for (const { task, agent } of this.#registry.launches.tasks(id))
       known.set(task, { state: 'TASK_STAGING', agent });
-    for (const { task, agent, state } of this.#registry.updates.tasks(id))
+    for (const { task, agent, state } of this.#registry.tasks(id))
       known.set(task, { state, agent });
     return known;
   }
@@ -203,4 +211,4 @@ export class TaskCalls {
   }
 }
 
-type KnownState = ReturnType<Registry['updates']['tasks']>[number]['state'];
+type KnownState = ReturnType<Registry['tasks']>[number]['state'];

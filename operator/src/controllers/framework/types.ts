@@ -107,8 +107,6 @@ export interface FrameworkHubOptions {
   readonly config: FrameworkHubConfig;
   /** Whether launches wait for the API server, so that what is not urgent had better wait too; absent: never. */
   readonly isBusy?: () => boolean;
-  /** Carries a message to an executor, as well as it can; absent: nobody runs custom executors. */
-  readonly toExecutor?: (message: ExecutorMessage) => void;
 }
 
 /** What a framework and one of its executors say to each other. Delivery is not promised. */

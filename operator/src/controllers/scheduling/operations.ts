@@ -67,7 +67,7 @@ export class Operations {
     }
     const pod = placedPod(launch, agent, pool.take(launch));
     this.#options.launcher.launch(
-      { task: launch.task, pod, impersonate: launch.impersonate },
+      { task: launch.task, pod, impersonate: launch.impersonate, instead: launch.instead },
       (result) => {
         this.#options.metrics.launch(result.kind);
         const callbacks = this.#options.members.callbacks(framework);

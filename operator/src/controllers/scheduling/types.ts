@@ -72,6 +72,11 @@ export interface LaunchRequest {
   readonly volumes?: readonly string[];
   /** User the Pod is created as; absent: the operator itself (Mezzo's own jobs). */
   readonly impersonate?: string;
+  /**
+   * What is done instead of creating the Pod, which stands in the ledger until that is over; resolves with what went
+   * wrong. For a task that joins a Pod there is.
+   */
+  readonly instead?: () => Promise<LaunchFailure | undefined>;
 }
 
 export type LaunchVerdict =

@@ -13,6 +13,8 @@ export interface Launch {
   /** Complete, `spec.nodeName` included. */
   readonly pod: Pod;
   readonly impersonate?: string | undefined;
+  /** See `LaunchRequest.instead`. */
+  readonly instead?: (() => Promise<LaunchFailure | undefined>) | undefined;
 }
 
 export type LaunchResult =
@@ -71,7 +73,7 @@ export function createLauncher(options: LauncherOptions): LaunchQueue {
         if (result.kind !== 'stopped') assumed.delete(key);
         done(result);
       };
-      attempt(options, { ...launch, pod }, places).then(settle, (error: unknown) => {
+      started(options, { ...launch, pod }, places).then(settle, (error: unknown) => {
         options.log.error('launch ended by a bug', { pod: key, error });
         settle({ kind: 'failed', failure: { reason: 'Unavailable', message: String(error) } });
       });
@@ -84,6 +86,16 @@ export function createLauncher(options: LauncherOptions): LaunchQueue {
 function stamped(pod: Pod, epoch: number): Pod {
   const annotations = { ...pod.metadata.annotations, [ANNOTATION.epoch]: String(epoch) };
   return { ...pod, metadata: { ...pod.metadata, annotations } };
+}
+
+async function started(
+  options: LauncherOptions,
+  launch: Launch,
+  places: Places,
+): Promise<LaunchResult> {
+  if (launch.instead === undefined) return await attempt(options, launch, places);
+  const failure = await launch.instead();
+  return failure === undefined ? { kind: 'created', pod: launch.pod } : { kind: 'failed', failure };
 }
 
 async function attempt(

@@ -34,7 +34,7 @@ function unreachableSince(node: Node): number | undefined {
  * Source: Mesos `Master::_markUnreachable` and `Master::__reregisterSlave`.
  */
 export function reachabilityStatus(
-  record: TaskRecord,
+  record: Pick<TaskRecord, 'task' | 'agent'>,
   facts: {
     readonly state: MesosTaskState;
     readonly partitionAware: boolean;

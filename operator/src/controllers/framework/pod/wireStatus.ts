@@ -30,7 +30,7 @@ export function wireStatus(
   };
 }
 
-function containerStatus(pod: Pod, container: string): WireTaskStatus['container_status'] {
+export function containerStatus(pod: Pod, container: string): WireTaskStatus['container_status'] {
   const ip = pod.status?.podIP;
   const id = statusOf(pod, container)?.containerID?.replace(/^[a-z-]+:\/\//, '');
   if (ip === undefined && (id === undefined || id === '')) return undefined;

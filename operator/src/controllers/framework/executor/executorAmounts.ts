@@ -1,0 +1,132 @@
+import { ANNOTATION } from '../../../model/labels.ts';
+import { add, amountOf, isEmpty, NO_RESOURCES, type Resources } from '../../../model/resources.ts';
+import type { Pod } from '../../../schema/kubeObjects.ts';
+import { amountsFromMesos } from '../../../schema/mesos/resource.ts';
+import type { ExecutorInfo, TaskInfo } from '../../../schema/mesos/task.ts';
+import { formatQuantity, formatResources, resourcesFromKube } from '../../../schema/quantity.ts';
+import { specOf } from '../pod/containerFacts.ts';
+import { TASK_CONTAINER } from '../pod/podMetadata.ts';
+import { type ExecutorView, hasTaskEnded } from './executorRecord.ts';
+
+/** What an executor's Pod takes while its tasks come and go. */
+
+/** Kinds of a container that can change while it runs. Source: Kubernetes, "Resize CPU and Memory Resources". */
+const RESIZED = { cpus: 'cpu', mem: 'memory' } as const;
+/** What a kind shrinks to at the least: a request may not vanish, since that changes the Pod's QoS class. */
+const LEAST: Resources = { cpus: 10, mem: 32 * 1_048_576 };
+/** Kinds that are Mezzo's alone to count: the kubelet knows none that can grow. */
+const COUNTED = 'disk';
+
+/** Ports and other ranges are the Pod's, not amounts. */
+const scalarsOf = (info: Pick<ExecutorInfo | TaskInfo, 'resources'>): Resources => {
+  const amounts = amountsFromMesos(info.resources.filter((one) => one.name !== 'ports'));
+  return amounts.ok ? amounts.value.resources : NO_RESOURCES;
+};
+
+/** The executor's own amounts and those of its tasks that have not ended. */
+export function wantedAmounts({ info, tasks }: Pick<ExecutorView, 'info' | 'tasks'>): Resources {
+  let wanted = scalarsOf(info);
+  for (const task of tasks.values())
+    if (!hasTaskEnded(task)) wanted = add(wanted, scalarsOf(task.info));
+  return wanted;
+}
+
+/** The JSON patch that brings the Pod's requests and limits to what its tasks need; undefined when they are. */
+export function resizePatch(pod: Pod, view: ExecutorView): readonly object[] | undefined {
+  const index = pod.spec.containers.findIndex((one) => one.name === TASK_CONTAINER);
+  const requests = pod.spec.containers[index]?.resources?.requests;
+  if (requests === undefined) return undefined;
+  const now = resourcesFromKube(requests);
+  const wanted = wantedAmounts(view);
+  const operations: object[] = [];
+  for (const [name, kubeName] of Object.entries(RESIZED)) {
+    const current = amountOf(now, name);
+    if (current === 0) continue;
+    const target = Math.max(amountOf(wanted, name), Math.min(current, amountOf(LEAST, name)));
+    if (target === current) continue;
+    const value = formatQuantity(name, target);
+    for (const kind of ['requests', 'limits'])
+      operations.push({
+        op: 'add',
+        path: `/spec/containers/${index}/resources/${kind}/${kubeName}`,
+        value,
+      });
+  }
+  if (operations.length === 0) return undefined;
+  return [{ op: 'test', path: '/metadata/uid', value: pod.metadata.uid }, ...operations];
+}
+
+/** The annotation that counts what the Pod's requests cannot; undefined when it says so already. */
+export function countedAnnotation(
+  pod: Pod,
+  view: Pick<ExecutorView, 'info' | 'tasks'>,
+): { readonly [key: string]: string | null } | undefined {
+  const requested = amountOf(
+    resourcesFromKube(specOf(pod, TASK_CONTAINER)?.resources?.requests),
+    COUNTED,
+  );
+  const beyond = Math.max(0, amountOf(wantedAmounts(view), COUNTED) - requested);
+  const text = beyond === 0 ? null : JSON.stringify(formatResources({ [COUNTED]: beyond }));
+  const stored = pod.metadata.annotations?.[ANNOTATION.resources] ?? null;
+  return text === stored ? undefined : { [ANNOTATION.resources]: text };
+}
+
+export type ResizeState =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'waiting' }
+  /** The kubelet never will. */
+  | { readonly kind: 'refused'; readonly message: string };
+
+/** Whether the Pod has what its spec asks for. Source: Kubernetes KEP-1287, conditions of a Pod's resize. */
+export function resizeStateOf(pod: Pod): ResizeState {
+  const pending = pod.status?.conditions?.find(
+    (one) => one.type === 'PodResizePending' && one.status === 'True',
+  );
+  if (pending?.reason === 'Infeasible')
+    return { kind: 'refused', message: pending.message ?? 'the node cannot give it more' };
+  const { generation } = pod.metadata;
+  const observed = pod.status?.observedGeneration;
+  const isSeen = generation === undefined || observed === undefined || observed >= generation;
+  return pending === undefined && isSeen ? { kind: 'done' } : { kind: 'waiting' };
+}
+
+/** Why a task cannot join an executor that runs; its Pod can grow in CPU and memory only. */
+export function growthFault(info: TaskInfo, pod: Pod): string | undefined {
+  const amounts = amountsFromMesos(info.resources.filter((one) => one.name !== 'ports'));
+  if (!amounts.ok) return amounts.refusal;
+  const has = resourcesFromKube(specOf(pod, TASK_CONTAINER)?.resources?.requests);
+  for (const [name, amount] of Object.entries(amounts.value.resources)) {
+    if (amount === 0 || name === COUNTED) continue;
+    if (!Object.hasOwn(RESIZED, name))
+      return `resources: '${name}' cannot be added to an executor that runs; name it among executor.resources`;
+    if (amountOf(has, name) === 0)
+      return `resources: the executor was started without '${name}', so that it cannot be added; name it among executor.resources`;
+  }
+  return portsFault(info);
+}
+
+/** Ports are the Pod's from its start. */
+function portsFault(info: TaskInfo): string | undefined {
+  const asked = info.resources.some(
+    (one) => one.name === 'ports' && (one.ranges?.range.length ?? 0) > 0,
+  );
+  return asked
+    ? "resources: 'ports' cannot be added to an executor that runs; name them among executor.resources"
+    : undefined;
+}
+
+/** Why amounts are nothing for a custom executor. */
+export function amountsFault(info: TaskInfo, executor: ExecutorInfo): string | undefined {
+  for (const [field, list] of [
+    ['resources', info.resources],
+    ['executor.resources', executor.resources],
+  ] as const) {
+    const amounts = amountsFromMesos(list.filter((one) => one.name !== 'ports'));
+    if (!amounts.ok) return `${field === 'resources' ? '' : 'executor.'}${amounts.refusal}`;
+    if (!isEmpty(amounts.value.revocable))
+      return `${field}: revocable resources are not for a custom executor and its tasks`;
+  }
+  return info.resources.length === 0
+    ? 'resources: the task uses no resources; name at least one'
+    : undefined;
+}
