@@ -53,6 +53,7 @@ export function clusterOf({ api, hub, scheduling, clock }: FrameworkHarness): Cl
     summaries: hub.frameworks(),
     outstanding: (framework) => scheduling.outstanding(framework),
     nowMs: clock.nowMs(),
+    inverseAnswers: [],
   });
 }
 

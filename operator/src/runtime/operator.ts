@@ -194,6 +194,7 @@ class OperatorProcess implements Operator {
       outstanding: (framework) => this.#controllers.scheduling.outstanding(framework),
       nowMs: this.#options.clock.nowMs(),
       agentPort: this.#options.config.frameworks.agentPort,
+      inverseAnswers: this.#controllers.scheduling.inverseAnswers(),
     });
   }
 

@@ -76,9 +76,13 @@ describe('inverse offers', () => {
 
 describe('an answer', () => {
   test('is recorded, and asked again only when its time is over', () => {
-    expect(inverseAnswers(first.book)).toEqual([{ framework: 'f', agent: 'a', answer: 'unknown' }]);
+    expect(inverseAnswers(first.book)).toEqual([
+      { framework: 'f', agent: 'a', answer: 'unknown', atMs: 0 },
+    ]);
     const book = answer(first.book, '7-I1');
-    expect(inverseAnswers(book)).toEqual([{ framework: 'f', agent: 'a', answer: 'declined' }]);
+    expect(inverseAnswers(book)).toEqual([
+      { framework: 'f', agent: 'a', answer: 'declined', atMs: 100 },
+    ]);
     expect(refresh(book, 5_099).issued).toEqual([]);
     const again = refresh(book, 5_100);
     expect(again.issued).toHaveLength(1);

@@ -17,6 +17,8 @@ interface Standing {
   readonly answer: InverseAnswer;
   /** What the question was about. */
   readonly unavailability: Unavailability;
+  /** When it was asked, or answered; monotonic. */
+  readonly atMs: number;
   /** Not asked again before. */
   readonly untilMs: number;
 }
@@ -33,6 +35,8 @@ export interface InverseAnswerRow {
   readonly framework: FrameworkId;
   readonly agent: AgentId;
   readonly answer: InverseAnswer;
+  /** When it was asked, or answered. */
+  readonly atMs: number;
 }
 
 export interface InverseStep {
@@ -102,7 +106,12 @@ export function refreshInverseOffers(
     issued.push(offer);
     offers.set(id, offer);
     if (!answers.has(key))
-      answers.set(key, { answer: 'unknown', unavailability, untilMs: Number.NEGATIVE_INFINITY });
+      answers.set(key, {
+        answer: 'unknown',
+        unavailability,
+        atMs: nowMs,
+        untilMs: Number.NEGATIVE_INFINITY,
+      });
   }
   return { book: { ...book, nextSequence, offers, answers }, issued, rescinded };
 }
@@ -128,6 +137,7 @@ export function answerInverseOffers(
     answers.set(keyOf(offer.framework, offer.agent), {
       answer: answer.answer,
       unavailability: offer.unavailability,
+      atMs: answer.nowMs,
       untilMs: answer.nowMs + answer.refuseMs,
     });
   }
@@ -148,9 +158,9 @@ export function forgetInverseOffersOf(
 
 /** What every framework that was asked said last. */
 export function inverseAnswers(book: InverseOfferBook): readonly InverseAnswerRow[] {
-  return [...book.answers].map(([key, { answer }]) => {
+  return [...book.answers].map(([key, { answer, atMs }]) => {
     const [framework = '', agent = ''] = key.split('\n');
-    return { framework: framework as FrameworkId, agent: agent as AgentId, answer };
+    return { framework: framework as FrameworkId, agent: agent as AgentId, answer, atMs };
   });
 }
 

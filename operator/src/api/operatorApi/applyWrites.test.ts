@@ -106,7 +106,14 @@ describe('applyWrites', () => {
 
   test('nothing to write is nothing to ask', async () => {
     const recorder = new Recorder();
-    const view = { agents: [], frameworks: [], tasks: [], roles: [], windows: [] };
+    const view = {
+      agents: [],
+      frameworks: [],
+      tasks: [],
+      roles: [],
+      windows: [],
+      inverseAnswers: [],
+    };
     const plan = decideWeights({ weight_infos: [] }, view);
     expect(plan.ok && (await applyWrites(plan.value, recorder.writer(true)))).toBeUndefined();
     expect(recorder.asked).toEqual([]);

@@ -437,6 +437,33 @@ describe('writes', () => {
     );
   });
 
+  test('what a framework says of its host and web pages is shown, until it says so no more', async () => {
+    const told = { name: 'mine', hostname: 'sched.test', webui_url: 'http://sched.test/ui' };
+    const who = await api.world.subscribe({ ...told, failover_timeout: 60 });
+    const shown = async (): Promise<unknown[]> => {
+      const reply = await send({ type: 'GET_FRAMEWORKS' });
+      const { get_frameworks } = reply.body as {
+        get_frameworks: { frameworks: { framework_info: { [field: string]: unknown } }[] };
+      };
+      const info = get_frameworks.frameworks[0]?.framework_info;
+      return [info?.['hostname'], info?.['webui_url']];
+    };
+    expect(await shown()).toEqual(['sched.test', 'http://sched.test/ui']);
+    const [object] = all(FRAMEWORKS);
+    expect(object?.spec).toMatchObject({
+      hostname: 'sched.test',
+      webuiUrl: 'http://sched.test/ui',
+    });
+    await api.world.subscribe({
+      name: 'mine',
+      id: { value: who.id },
+      failover_timeout: 60,
+      hostname: 'x'.repeat(256),
+    });
+    await until('it to be forgotten', async () => (await shown())[0] === undefined);
+    expect(await shown()).toEqual([undefined, undefined]);
+  });
+
   test('TEARDOWN deletes the Framework object; whoever is not known is 400', async () => {
     const who = await api.world.subscribe({ name: 'mine' });
     const teardown = (value: string) =>

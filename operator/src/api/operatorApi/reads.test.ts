@@ -21,6 +21,7 @@ const task = (id: string, more: Partial<ViewedTask> = {}): ViewedTask => ({
   id,
   name: `name of ${id}`,
   framework: 'fw-1',
+  executor: undefined,
   agent: 'node-1',
   role: 'eng/web',
   reserved: {},
@@ -39,6 +40,8 @@ const framework = (id: string, more: Partial<ViewedFramework> = {}): ViewedFrame
   id,
   name: `name of ${id}`,
   user: 'root',
+  hostname: 'sched.test',
+  webuiUrl: 'http://sched.test/',
   namespace: 'apps',
   objectName: id,
   principal: 'alice',
@@ -99,7 +102,7 @@ const VIEW: ClusterView = {
   tasks: [
     task('a'),
     task('b', { state: 'TASK_FAILED', statuses: [{ state: 'TASK_RUNNING', atMs: 9_000 }] }),
-    task('c', { state: 'TASK_STAGING', statuses: [] }),
+    task('c', { state: 'TASK_STAGING', statuses: [], executor: 'Group.1' }),
     task('d', { state: 'TASK_UNREACHABLE', statuses: [{ state: 'TASK_RUNNING', atMs: 7_000 }] }),
     task('s', { framework: 'fw-2', namespace: 'secret', agent: 'node-2', role: 'ops' }),
   ],
@@ -132,6 +135,10 @@ const VIEW: ClusterView = {
       dominantSharePpm: 0,
       frameworks: ['fw-2'],
     },
+  ],
+  inverseAnswers: [
+    { framework: 'fw-1', agent: 'node-1', answer: 'accepted', atMs: 70_000 },
+    { framework: 'fw-2', agent: 'node-2', answer: 'unknown', atMs: 80_000 },
   ],
   windows: [
     {
@@ -414,7 +421,18 @@ describe('shapes of Mesos', () => {
       ],
     });
     expect(await read('/maintenance/status')).toEqual({
-      draining_machines: [{ id: { hostname: 'node-1', ip: '10.0.0.1' } }],
+      draining_machines: [
+        {
+          id: { hostname: 'node-1', ip: '10.0.0.1' },
+          statuses: [
+            {
+              status: 'ACCEPT',
+              framework_id: { value: 'fw-1' },
+              timestamp: { nanoseconds: 70_000_000_000 },
+            },
+          ],
+        },
+      ],
       down_machines: [{ hostname: 'node-2', ip: '10.0.0.1' }],
     });
   });

@@ -34,6 +34,7 @@ export function v1Task(task: ViewedTask): WireObject {
     name: task.name,
     task_id: id(task.id),
     framework_id: id(task.framework),
+    ...(task.executor === undefined ? {} : { executor_id: id(task.executor) }),
     agent_id: id(task.agent),
     state: task.state,
     ...listed('resources', heldResources(task)),
@@ -80,6 +81,8 @@ export function v1FrameworkInfo(framework: ViewedFramework): WireObject {
     id: id(framework.id),
     failover_timeout: framework.failoverTimeoutMs / 1000,
     checkpoint: true,
+    ...(framework.hostname === '' ? {} : { hostname: framework.hostname }),
+    ...(framework.webuiUrl === '' ? {} : { webui_url: framework.webuiUrl }),
     ...(capabilities.includes('MULTI_ROLE') ? listed('roles', roles) : { role: roles[0] ?? '*' }),
     ...(principal === undefined ? {} : { principal }),
     ...listed(

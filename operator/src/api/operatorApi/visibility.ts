@@ -118,6 +118,9 @@ export function visiblePart(view: ClusterView, visibility: Visibility): ClusterV
         ...one,
         frameworks: one.frameworks.filter((id) => frameworks.some((each) => each.id === id)),
       })),
+    inverseAnswers: view.inverseAnswers.filter((one) =>
+      frameworks.some((each) => each.id === one.framework),
+    ),
     windows: view.windows
       .map((one) =>
         visibility.allWindows ? one : { ...one, agents: one.agents.filter(seesAgent) },

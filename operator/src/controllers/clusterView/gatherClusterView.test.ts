@@ -28,6 +28,7 @@ function look(summaries: readonly FrameworkSummary[] = []): ClusterView {
     summaries,
     outstanding: (framework) => operator.set.scheduling.outstanding(framework),
     nowMs: clock.nowMs(),
+    inverseAnswers: operator.set.scheduling.inverseAnswers(),
   });
 }
 

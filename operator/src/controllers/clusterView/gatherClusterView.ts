@@ -18,6 +18,7 @@ import {
   type Holding,
   type ViewedAgent,
   type ViewedFramework,
+  type ViewedInverseAnswer,
   type ViewedReservation,
   type ViewedRole,
   type ViewedTask,
@@ -31,6 +32,8 @@ export interface ClusterViewInput extends ViewInput {
   readonly nowMs: number;
   /** Port at which agents serve what old clients read; absent: 5051. */
   readonly agentPort?: number | undefined;
+  /** What frameworks said to inverse offers. */
+  readonly inverseAnswers: readonly ViewedInverseAnswer[];
 }
 
 /** Reads the caches and what is in memory into the cluster as a Mesos master would tell it. */
@@ -57,6 +60,7 @@ export function gatherClusterView(input: ClusterViewInput): ClusterView {
     tasks,
     roles: viewedRoles(input, frameworks),
     windows: windows.toSorted((left, right) => left.startMs - right.startMs),
+    inverseAnswers: input.inverseAnswers,
   };
 }
 
@@ -156,6 +160,8 @@ function jobsFramework(input: ClusterViewInput, own: readonly ViewedTask[]): Vie
     id: JOBS_FRAMEWORK,
     name: JOBS_FRAMEWORK,
     user: '',
+    hostname: '',
+    webuiUrl: '',
     namespace: undefined,
     objectName: undefined,
     principal: undefined,
@@ -189,6 +195,8 @@ function viewedFramework(
     id,
     name: spec.frameworkName ?? metadata.name,
     user: spec.user ?? '',
+    hostname: spec.hostname ?? '',
+    webuiUrl: spec.webuiUrl ?? '',
     namespace: metadata.namespace,
     objectName: metadata.name,
     principal: spec.principal,

@@ -115,6 +115,7 @@ function sharedOf(pod: Pod, task: TaskView) {
     podName: pod.metadata.name,
     namespace: pod.metadata.namespace ?? '',
     framework: task.framework,
+    executor: pod.metadata.annotations?.[ANNOTATION.executorId],
     agent: task.agent,
     role: task.role,
     message: task.state.message,

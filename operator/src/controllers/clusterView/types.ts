@@ -9,6 +9,16 @@ export interface ClusterView {
   readonly tasks: readonly ViewedTask[];
   readonly roles: readonly ViewedRole[];
   readonly windows: readonly ViewedWindow[];
+  readonly inverseAnswers: readonly ViewedInverseAnswer[];
+}
+
+/** What a framework said last when it was asked to leave an agent that will be away. */
+export interface ViewedInverseAnswer {
+  readonly framework: string;
+  readonly agent: string;
+  readonly answer: 'unknown' | 'accepted' | 'declined';
+  /** When it was asked, or answered. */
+  readonly atMs: number;
 }
 
 /** Plain and revocable amounts of the same things. */
@@ -68,6 +78,9 @@ export interface ViewedFramework {
   readonly id: string;
   readonly name: string;
   readonly user: string;
+  /** As it told them; empty when it did not. */
+  readonly hostname: string;
+  readonly webuiUrl: string;
   /** Namespace of its object; undefined for Mezzo's own job scheduler, which has none. */
   readonly namespace: string | undefined;
   readonly objectName: string | undefined;
@@ -111,6 +124,8 @@ export interface ViewedTask extends Holding {
   readonly id: string;
   readonly name: string;
   readonly framework: string;
+  /** Executor its group was launched with; undefined for a task that has none. */
+  readonly executor: string | undefined;
   readonly agent: string;
   readonly role: string;
   readonly reserved: Resources;

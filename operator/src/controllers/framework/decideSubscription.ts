@@ -109,6 +109,19 @@ function roleRefusal(role: RolePath, input: SubscriptionInput): string | undefin
   return undefined;
 }
 
+/** As much as an object holds: what only people read is no reason to refuse a framework. */
+const MAX_HOSTNAME_LENGTH = 255;
+const MAX_URL_LENGTH = 2048;
+
+function told<Field extends string>(
+  field: Field,
+  value: string | undefined,
+  maxLength: number,
+): { readonly [name in Field]?: string } {
+  const isTold = value !== undefined && value !== '' && value.length <= maxLength;
+  return (isTold ? { [field]: value } : {}) as { readonly [name in Field]?: string };
+}
+
 function profileOf(
   info: FrameworkInfo,
   principal: string,
@@ -123,6 +136,8 @@ function profileOf(
     capabilities: capabilitiesOf(info),
     failoverTimeoutMs: Math.round(seconds * 1000),
     checkpoint: info.checkpoint ?? false,
+    ...told('hostname', info.hostname, MAX_HOSTNAME_LENGTH),
+    ...told('webuiUrl', info.webui_url, MAX_URL_LENGTH),
     offerRules,
   };
 }

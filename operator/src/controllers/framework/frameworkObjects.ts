@@ -81,7 +81,7 @@ export class FrameworkObjects {
   ): Promise<FrameworkObject> {
     const claimed = await this.#options.kube.update<FrameworkObject>(FRAMEWORKS, {
       ...object,
-      spec: { ...object.spec, ...specOf(id, profile) },
+      spec: { ...withoutTold(object.spec), ...specOf(id, profile) },
     });
     // The traces of a former, completed owner must not speak for the new one.
     return await this.#options.kube.update<FrameworkObject>(
@@ -184,7 +184,7 @@ function nextWrite(
 ):
   | { readonly object: FrameworkObject; readonly options?: { readonly subresource: 'status' } }
   | undefined {
-  const spec = { ...object.spec, ...specOf(wish.place.id, wish.profile) };
+  const spec = { ...withoutTold(object.spec), ...specOf(wish.place.id, wish.profile) };
   if (stableJson(spec) !== stableJson(object.spec)) return { object: { ...object, spec } };
   const generation = object.metadata.generation ?? 0;
   const conditions = withCondition(
@@ -235,7 +235,28 @@ function specOf(id: FrameworkId, profile: FrameworkProfile): FrameworkObject['sp
     frameworkName: profile.name,
     frameworkId: id,
     user: profile.user,
+    ...toldOf(profile),
   };
+}
+
+const toldOf = ({
+  hostname,
+  webuiUrl,
+}: Pick<FrameworkProfile, 'hostname' | 'webuiUrl'>): {
+  readonly hostname?: string;
+  readonly webuiUrl?: string;
+} => ({
+  ...(hostname === undefined ? {} : { hostname }),
+  ...(webuiUrl === undefined ? {} : { webuiUrl }),
+});
+
+/** What a framework need not say: it may have said it before and not now. */
+function withoutTold({
+  hostname: _hostname,
+  webuiUrl: _webuiUrl,
+  ...spec
+}: FrameworkObject['spec']): FrameworkObject['spec'] {
+  return spec;
 }
 
 export function placeOf(object: FrameworkObject): FrameworkPlace | undefined {
@@ -260,6 +281,7 @@ export function storedProfile(object: FrameworkObject): FrameworkProfile {
       (spec.capabilities ?? []).filter((one): one is MesosCapability => known.has(one)),
     ),
     failoverTimeoutMs: (spec.failoverTimeoutSeconds ?? 0) * 1000,
+    ...toldOf(spec),
     offerRules: NO_OFFER_RULES,
   };
 }

@@ -39,6 +39,9 @@ export interface FrameworkProfile {
   readonly failoverTimeoutMs: number;
   /** Undefined for a framework read back from its object: nobody has said it yet. */
   readonly checkpoint?: boolean;
+  /** Where its scheduler says it runs. */
+  readonly hostname?: string | undefined;
+  readonly webuiUrl?: string | undefined;
   /** In memory only: it comes anew with each subscription. */
   readonly offerRules: OfferRules;
 }

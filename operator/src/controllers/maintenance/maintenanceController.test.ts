@@ -125,9 +125,9 @@ describe('a drain', () => {
 test('status tells what frameworks answered', async () => {
   open({ start: iso(60_000) });
   answers = [
-    { framework: frameworkId('f'), agent: agentId('node-1'), answer: 'accepted' },
-    { framework: frameworkId('g'), agent: agentId('node-1'), answer: 'unknown' },
-    { framework: frameworkId('f'), agent: agentId('node-2'), answer: 'declined' },
+    { framework: frameworkId('f'), agent: agentId('node-1'), answer: 'accepted', atMs: 0 },
+    { framework: frameworkId('g'), agent: agentId('node-1'), answer: 'unknown', atMs: 0 },
+    { framework: frameworkId('f'), agent: agentId('node-2'), answer: 'declined', atMs: 0 },
   ];
   expect((await look()).status?.agents).toEqual([
     {

@@ -8,6 +8,7 @@ const VIEW: ClusterView = {
   tasks: [],
   roles: [],
   windows: [],
+  inverseAnswers: [],
 };
 const decide = (weight: number) =>
   decideWeights({ weight_infos: [{ role: 'eng/web', weight }] }, VIEW);

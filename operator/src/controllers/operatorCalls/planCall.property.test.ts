@@ -17,6 +17,7 @@ const VIEW: ClusterView = {
   frameworks: [],
   tasks: [],
   roles: [],
+  inverseAnswers: [],
   windows: [
     {
       name: 'w',

@@ -70,8 +70,12 @@ export class InverseOffers {
     if (this.#book !== undefined) this.#book = forgetInverseOffersOf(this.#book, framework);
   }
 
+  /** With times of the wall clock. */
   answers(): readonly InverseAnswerRow[] {
-    return this.#book === undefined ? [] : inverseAnswers(this.#book);
+    if (this.#book === undefined) return [];
+    const { clock } = this.#options;
+    const offsetMs = clock.nowMs() - clock.monotonicMs();
+    return inverseAnswers(this.#book).map((row) => ({ ...row, atMs: row.atMs + offsetMs }));
   }
 
   nextLookMs(): number {

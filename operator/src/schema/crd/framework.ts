@@ -84,6 +84,8 @@ export const FrameworkSpec = z
     frameworkName: text(255, 'Name the framework gave itself.').optional(),
     frameworkId: text(255, 'Framework id, given when it first subscribed.').optional(),
     user: text(255, 'User of tasks that name none, as in FrameworkInfo.').optional(),
+    hostname: text(255, 'Host its scheduler says it runs on, as in FrameworkInfo.').optional(),
+    webuiUrl: text(2048, 'Address of its own web pages, as in FrameworkInfo.').optional(),
     podTemplate: PodTemplate.optional(),
   })
   .describe('Who the framework is and what it may ask for.');
