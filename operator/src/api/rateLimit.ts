@@ -39,9 +39,12 @@ export class RateLimit {
   #refilled(key: string): Bucket {
     const { clock, perSecond, burst, maxKeys } = this.#options;
     const nowMs = clock.monotonicMs();
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, atMs: nowMs };
+    const known = this.#buckets.get(key);
+    const bucket = known ?? { tokens: burst, atMs: nowMs };
     bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1000) * perSecond);
     bucket.atMs = nowMs;
+    // Which client was heard last matters only when room runs out.
+    if (known !== undefined && this.#buckets.size < maxKeys / 2) return bucket;
     this.#buckets.delete(key);
     this.#buckets.set(key, bucket);
     if (this.#buckets.size > maxKeys) {

@@ -34,21 +34,33 @@ export class ObjectIndex<T extends KubeObject> {
   }
 
   set(key: string, object: T): void {
-    this.#unindex(key);
+    const former = this.#objects.get(key);
     this.#objects.set(key, object);
-    for (const [name, indexer] of Object.entries(this.#indexers)) {
+    for (const name in this.#indexers) {
       const index = this.#indexes.get(name);
-      for (const value of indexer(object)) {
-        const bucket = index?.get(value);
-        if (bucket === undefined) index?.set(value, new Map([[key, object]]));
+      const indexer = this.#indexers[name];
+      if (index === undefined || indexer === undefined) continue;
+      const values = indexer(object);
+      // Most changes of an object leave it where it is found.
+      if (former !== undefined)
+        for (const value of indexer(former))
+          if (!values.includes(value)) removeFrom(index, value, key);
+      for (const value of values) {
+        const bucket = index.get(value);
+        if (bucket === undefined) index.set(value, new Map([[key, object]]));
         else bucket.set(key, object);
       }
     }
   }
 
   delete(key: string): void {
-    this.#unindex(key);
+    const former = this.#objects.get(key);
+    if (former === undefined) return;
     this.#objects.delete(key);
+    for (const [name, indexer] of Object.entries(this.#indexers)) {
+      const index = this.#indexes.get(name);
+      if (index !== undefined) for (const value of indexer(former)) removeFrom(index, value, key);
+    }
   }
 
   /** Errors: throws for an index nobody declared, which is a bug. */
@@ -57,17 +69,10 @@ export class ObjectIndex<T extends KubeObject> {
     if (index === undefined) throw new Error(`the cache has no index "${name}"`);
     return [...(index.get(value)?.values() ?? [])];
   }
+}
 
-  #unindex(key: string): void {
-    const former = this.#objects.get(key);
-    if (former === undefined) return;
-    for (const [name, indexer] of Object.entries(this.#indexers)) {
-      const index = this.#indexes.get(name);
-      for (const value of indexer(former)) {
-        const bucket = index?.get(value);
-        bucket?.delete(key);
-        if (bucket?.size === 0) index?.delete(value);
-      }
-    }
-  }
+function removeFrom<T>(index: Map<string, Map<string, T>>, value: string, key: string): void {
+  const bucket = index.get(value);
+  bucket?.delete(key);
+  if (bucket?.size === 0) index.delete(value);
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { FrameworkId, TaskId } from '../../model/ids.ts';
 
 /**
@@ -12,11 +12,11 @@ const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** 60 bits of SHA-256 in lower-case base 32: nobody can choose ids so that their names meet. */
 function hashOf(text: string): string {
-  const digest = createHash('sha256').update(text).digest();
-  let hash = '';
-  for (let index = 0; index < HASH_LENGTH; index += 1)
-    hash += ALPHABET[(digest[index] ?? 0) % ALPHABET.length] ?? 'a';
-  return hash;
+  const hex = hash('sha256', text, 'hex');
+  let letters = '';
+  for (let index = 0; index < 2 * HASH_LENGTH; index += 2)
+    letters += ALPHABET[Number.parseInt(hex.slice(index, index + 2), 16) % ALPHABET.length] ?? 'a';
+  return letters;
 }
 
 function slugOf(text: string, maxLength: number): string {
@@ -45,15 +45,8 @@ export function frameworkObjectName(framework: FrameworkId): string {
  * acknowledgement of an update sent before it still fits.
  */
 export function updateUuid(podUid: string, step: string): string {
-  const bytes = createHash('sha256').update(`${podUid}\u0000${step}`).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-');
+  const hex = hash('sha256', `${podUid}\u0000${step}`, 'hex');
+  // Version 8 and the variant of RFC 9562: the first digits of the third and the fourth group.
+  const variant = (8 + (Number.parseInt(hex.charAt(16), 16) & 3)).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

@@ -196,8 +196,19 @@ function tierOf(label: string | undefined): TaskTier {
 
 export function timeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const ms = Date.parse(text);
+  const ms = times.get(text) ?? readTime(text);
   return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** Kubernetes writes whole seconds, so the same few texts come again and again. */
+const times = new Map<string, number>();
+const MAX_TIMES = 1_000;
+
+function readTime(text: string): number {
+  const ms = Date.parse(text);
+  if (times.size >= MAX_TIMES) times.clear();
+  times.set(text, ms);
+  return ms;
 }
 
 /**

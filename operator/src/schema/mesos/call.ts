@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ok, type Result, refuse } from '../../model/result.ts';
 import { FrameworkInfo } from './framework.ts';
-import { Base64, Double, faultOf, IdValue, listOf, optionalEnum } from './lenient.ts';
+import { Base64, Double, faultOf, IdValue, listOf } from './lenient.ts';
 import { OfferConstraints } from './offerConstraints.ts';
 import { OfferOperation } from './operation.ts';
 import { CALL_CODEC } from './proto/codec.ts';
@@ -107,7 +107,6 @@ const BODIES = {
 } as const;
 
 export type CallType = keyof typeof BODIES;
-const CALL_TYPES = Object.keys(BODIES) as [CallType, ...CallType[]];
 
 type BodyOf<Type extends CallType> = z.infer<(typeof BODIES)[Type]['schema']>;
 
@@ -120,8 +119,6 @@ export type Call = {
   };
 }[CallType];
 export type CallOf<Type extends CallType> = Extract<Call, { readonly kind: Type }>;
-
-const Envelope = z.object({ type: optionalEnum(CALL_TYPES), framework_id: IdValue.optional() });
 
 /**
  * Reads one call. Input: parsed JSON of bounded depth.
@@ -138,11 +135,16 @@ export function parseProtoCall(bytes: Uint8Array): Result<Call, string> {
   return wire.ok ? callOf(wire.value) : wire;
 }
 
+interface Envelope {
+  readonly type?: CallType;
+  readonly framework_id?: { readonly value: string };
+}
+
 function callOf(wire: WireObject): Result<Call, string> {
-  const envelope = Envelope.safeParse(wire);
-  if (!envelope.success) return refuse(faultOf(envelope.error, 'call'));
-  const { type, framework_id } = envelope.data;
-  if (type === undefined) return refuse("Expecting 'type' to be present and a known call type");
+  // The codec has seen to the types of both already.
+  const { type, framework_id } = wire as Envelope;
+  if (type === undefined || !Object.hasOwn(BODIES, type))
+    return refuse("Expecting 'type' to be present and a known call type");
   const { field, required, schema } = BODIES[type];
   const body = wire[field];
   if (body === undefined && required) return refuse(`Expecting '${field}' to be present`);
@@ -175,23 +177,19 @@ function callFault(call: Call, frameworkId: string | undefined): string | undefi
   }
 }
 
+const UUID_BYTES = 16;
+
 const uuidFault = (field: string, base64: string): string | undefined =>
-  uuidFromBase64(base64) === undefined
+  Buffer.byteLength(base64, 'base64') !== UUID_BYTES
     ? `'${field}' is not a UUID: expected 16 bytes in base64`
     : undefined;
 
 /** A UUID of 16 bytes in base64 as lower-case text; undefined when it is none. */
 export function uuidFromBase64(base64: string): string | undefined {
   const bytes = Buffer.from(base64, 'base64');
-  if (bytes.length !== 16) return undefined;
+  if (bytes.length !== UUID_BYTES) return undefined;
   const hex = bytes.toString('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 export function uuidToBase64(uuid: string): string {

@@ -37,6 +37,8 @@ export interface TaskRecord {
   /** Key of the last acknowledged verdict on its health. */
   ackedHealth: string | undefined;
   pending: Pending | undefined;
+  /** What was last read from its Pod: each of its versions is read once. */
+  read: { readonly pod: Pod; readonly gone: boolean; readonly updates: TaskUpdate[] } | undefined;
 }
 
 export const ENDED_RANK = stepRank('ended');
@@ -57,6 +59,7 @@ export function newRecord(
     ackedRank: -1,
     ackedHealth: undefined,
     pending: undefined,
+    read: undefined,
   };
 }
 
@@ -70,7 +73,15 @@ export function refresh(record: TaskRecord, pod: Pod, gone: boolean): void {
 }
 
 /** Everything its framework must have seen by now, in order. */
-export function updatesFor(record: TaskRecord): TaskUpdate[] {
+export function updatesFor(record: TaskRecord): readonly TaskUpdate[] {
+  const { read, pod, gone } = record;
+  if (read !== undefined && read.pod === pod && read.gone === gone) return read.updates;
+  const updates = readUpdates(record);
+  record.read = { pod, gone, updates };
+  return updates;
+}
+
+function readUpdates(record: TaskRecord): TaskUpdate[] {
   const updates = updatesOf(record.pod, record.gone, record.container);
   record.ended ??= updates.find((one) => one.step === 'ended');
   const { ended } = record;
