@@ -108,13 +108,21 @@ describe('offer book', () => {
         const book = emptyOfferBook(7);
         const begun: string[] = [];
         const ended: string[] = [];
+        let nowMs = 0;
         for (const event of history) {
-          const step = stepOfferBook(book, event);
+          // Time never goes back.
+          if ('nowMs' in event) nowMs += event.nowMs;
+          const step = stepOfferBook(book, { ...event, ...('nowMs' in event ? { nowMs } : {}) });
           begun.push(...step.issued.map((one) => one.id));
           ended.push(...step.ended.map((one) => one.offer.id));
         }
         expect(new Set(begun).size).toBe(begun.length);
         expect([...ended, ...book.offers.keys()].toSorted()).toEqual(begun.toSorted());
+        const byAgent = [...book.byAgent].flatMap(([agent, own]) => {
+          expect(own.size).toBeGreaterThan(0);
+          return [...own.values()].filter((one) => one.agent === agent);
+        });
+        expect(new Set(byAgent)).toEqual(new Set(book.offers.values()));
         // The index by framework holds the same offers, and nothing that is empty.
         const indexed = [...book.byFramework].flatMap(([framework, own]) => {
           expect(own.size).toBeGreaterThan(0);

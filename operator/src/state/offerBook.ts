@@ -48,9 +48,12 @@ export interface OfferBook {
   /** Leader's epoch; offers of another epoch are unknown here, so an accept meant for a former leader is refused. */
   readonly epoch: number;
   nextSequence: number;
+  /** In the order in which they were issued: the first is the oldest. */
   readonly offers: Map<OfferId, OutstandingOffer>;
   /** The same offers, by framework; a framework without any is absent. */
   readonly byFramework: Map<FrameworkId, Map<OfferId, OutstandingOffer>>;
+  /** The same offers, by agent; an agent without any is absent. */
+  readonly byAgent: Map<AgentId, Map<OfferId, OutstandingOffer>>;
 }
 
 export type OfferEvent =
@@ -59,7 +62,7 @@ export type OfferEvent =
   | { readonly kind: 'accept'; readonly framework: FrameworkId; readonly ids: readonly OfferId[] }
   | { readonly kind: 'decline'; readonly framework: FrameworkId; readonly ids: readonly OfferId[] }
   | { readonly kind: 'rescind'; readonly ids: readonly OfferId[] }
-  /** Ends offers issued at least `timeoutMs` ago. */
+  /** Ends offers issued at least `timeoutMs` ago. Assumes that they were issued at times that never went back. */
   | { readonly kind: 'expire'; readonly nowMs: number; readonly timeoutMs: number }
   | { readonly kind: 'removeFramework'; readonly framework: FrameworkId }
   | { readonly kind: 'removeAgent'; readonly agent: AgentId };
@@ -89,7 +92,13 @@ export interface OfferStep {
 }
 
 export function emptyOfferBook(epoch: number): OfferBook {
-  return { epoch, nextSequence: 1, offers: new Map(), byFramework: new Map() };
+  return {
+    epoch,
+    nextSequence: 1,
+    offers: new Map(),
+    byFramework: new Map(),
+    byAgent: new Map(),
+  };
 }
 
 /**
@@ -122,16 +131,11 @@ export function stepOfferBook(book: OfferBook, event: OfferEvent): OfferStep {
         [],
       );
     case 'expire':
-      return endWhere(book, 'expired', (one) => event.nowMs - one.issuedAtMs >= event.timeoutMs);
+      return endAll(book, expiredOf(book, event.nowMs - event.timeoutMs), 'expired', []);
     case 'removeFramework':
-      return endAll(
-        book,
-        [...(book.byFramework.get(event.framework)?.keys() ?? [])],
-        'frameworkRemoved',
-        [],
-      );
+      return endAll(book, idsIn(book.byFramework, event.framework), 'frameworkRemoved', []);
     case 'removeAgent':
-      return endWhere(book, 'agentRemoved', (one) => one.agent === event.agent);
+      return endAll(book, idsIn(book.byAgent, event.agent), 'agentRemoved', []);
   }
 }
 
@@ -144,9 +148,8 @@ function issue(book: OfferBook, event: Extract<OfferEvent, { kind: 'issue' }>): 
   for (const offer of issued) {
     invariant(!book.offers.has(offer.id), `offer id ${offer.id} is new`);
     book.offers.set(offer.id, offer);
-    const own = book.byFramework.get(offer.framework);
-    if (own === undefined) book.byFramework.set(offer.framework, new Map([[offer.id, offer]]));
-    else own.set(offer.id, offer);
+    enter(book.byFramework, offer.framework, offer);
+    enter(book.byAgent, offer.agent, offer);
   }
   return { issued, ended: [], refused: [] };
 }
@@ -183,13 +186,32 @@ export function refusedOffers(
   });
 }
 
-function endWhere(
-  book: OfferBook,
-  end: OfferEnd,
-  isEnding: (offer: OutstandingOffer) => boolean,
-): OfferStep {
-  const ids = [...book.offers.values()].filter(isEnding).map((offer) => offer.id);
-  return endAll(book, ids, end, []);
+/** Only the oldest are looked at. */
+function expiredOf({ offers }: OfferBook, issuedUntilMs: number): readonly OfferId[] {
+  const ids: OfferId[] = [];
+  for (const { id, issuedAtMs } of offers.values()) {
+    if (issuedAtMs > issuedUntilMs) break;
+    ids.push(id);
+  }
+  return ids;
+}
+
+type Index<Key> = Map<Key, Map<OfferId, OutstandingOffer>>;
+
+const idsIn = <Key>(index: Index<Key>, key: Key): readonly OfferId[] => [
+  ...(index.get(key)?.keys() ?? []),
+];
+
+function enter<Key>(index: Index<Key>, key: Key, offer: OutstandingOffer): void {
+  const own = index.get(key);
+  if (own === undefined) index.set(key, new Map([[offer.id, offer]]));
+  else own.set(offer.id, offer);
+}
+
+function leave<Key>(index: Index<Key>, key: Key, id: OfferId): void {
+  const own = index.get(key);
+  own?.delete(id);
+  if (own?.size === 0) index.delete(key);
 }
 
 function endAll(
@@ -202,9 +224,8 @@ function endAll(
     const offer = book.offers.get(id);
     invariant(offer !== undefined, `offer ${id} is outstanding when it ends`);
     book.offers.delete(id);
-    const own = book.byFramework.get(offer.framework);
-    own?.delete(id);
-    if (own?.size === 0) book.byFramework.delete(offer.framework);
+    leave(book.byFramework, offer.framework, id);
+    leave(book.byAgent, offer.agent, id);
     return { offer, end };
   });
   return { issued: [], ended, refused };
