@@ -343,20 +343,6 @@ describe('RESERVE and UNRESERVE', () => {
 });
 
 describe('other operations', () => {
-  test.each(['CREATE', 'DESTROY', 'GROW_VOLUME', 'SHRINK_VOLUME'])(
-    '%s is refused: there are no volumes',
-    async (type) => {
-      await accept({ type, id: { value: 'v' } });
-      expect(operationStatuses()).toEqual([
-        {
-          operation_id: { value: 'v' },
-          state: 'OPERATION_ERROR',
-          message: expect.stringContaining('persistent volumes are not offered'),
-        },
-      ]);
-    },
-  );
-
   test('an id on a launch is an error of its tasks', async () => {
     await accept({ type: 'LAUNCH', id: { value: 'x' }, launch: { task_infos: [taskInfo('t')] } });
     expect(told()).toEqual([['t', 'TASK_ERROR', 'REASON_TASK_INVALID']]);

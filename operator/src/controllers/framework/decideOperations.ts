@@ -3,6 +3,7 @@ import type { ExecutorInfo, TaskInfo } from '../../schema/mesos/task.ts';
 import { groupFault } from './decideGroup.ts';
 import { invalidTask, type RefusedTask } from './decideLaunch.ts';
 import { type AcceptContext, type AskedReservation, reservationOf } from './operationResources.ts';
+import { type AskedVolumes, volumesAsked } from './volumeOperations.ts';
 
 /** What one operation of an ACCEPT comes to, before its resources are looked at. */
 export type OperationStep =
@@ -13,6 +14,7 @@ export type OperationStep =
       readonly id: string | undefined;
       readonly asked: AskedReservation;
     }
+  | { readonly kind: 'volumes'; readonly id: string | undefined; readonly asked: AskedVolumes }
   | { readonly kind: 'refusedTasks'; readonly refused: readonly RefusedTask[] }
   /** Told by OPERATION_ERROR when the operation has an id, else dropped in silence. */
   | {
@@ -59,34 +61,32 @@ function stepsOf(
         ? [{ kind: 'reservation', id, asked: asked.value }]
         : [{ kind: 'refusedOperation', id, message: asked.refusal }];
     }
-    default: {
+    case 'CREATE':
+    case 'DESTROY':
+    case 'GROW_VOLUME':
+    case 'SHRINK_VOLUME': {
+      const asked = volumesAsked(operation.type, operation, context);
+      return asked.ok
+        ? [{ kind: 'volumes', id, asked: asked.value }]
+        : [{ kind: 'refusedOperation', id, message: asked.refusal }];
+    }
+    case 'CREATE_DISK':
+    case 'DESTROY_DISK':
+    case undefined: {
       const message = UNSERVED[operation.type ?? 'UNKNOWN'];
       return [{ kind: 'refusedOperation', id, message }];
     }
   }
 }
 
-const NO_VOLUMES =
-  'persistent volumes are not offered by this version; use a volume of the Pod template or of the image';
 const NO_DISKS = 'no resource provider offers disks here';
 
 /** Operations nothing here can carry out, and why. */
 const UNSERVED = {
-  CREATE: `CREATE: ${NO_VOLUMES}`,
-  DESTROY: `DESTROY: ${NO_VOLUMES}`,
-  GROW_VOLUME: `GROW_VOLUME: ${NO_VOLUMES}`,
-  SHRINK_VOLUME: `SHRINK_VOLUME: ${NO_VOLUMES}`,
   CREATE_DISK: `CREATE_DISK: ${NO_DISKS}`,
   DESTROY_DISK: `DESTROY_DISK: ${NO_DISKS}`,
   UNKNOWN: 'the type of the operation is missing or not known',
-} as const satisfies Record<
-  | Exclude<
-      NonNullable<OfferOperation['type']>,
-      'LAUNCH' | 'LAUNCH_GROUP' | 'RESERVE' | 'UNRESERVE'
-    >
-  | 'UNKNOWN',
-  string
->;
+} as const satisfies Record<string, string>;
 
 function taskStep(info: TaskInfo, context: AcceptContext, named: Set<string>): OperationStep {
   const task = info.task_id.value;
@@ -140,11 +140,10 @@ function placeFault(info: TaskInfo, { offer }: AcceptContext): string | undefine
   if (offer === undefined) return undefined;
   if (info.agent_id.value !== offer.agent)
     return `Task uses invalid agent '${info.agent_id.value}' while agent '${offer.agent}' is expected`;
-  for (const { name, allocation_info, disk } of info.resources) {
+  for (const { name, allocation_info } of info.resources) {
     const role = allocation_info?.role;
     if (role !== undefined && role !== offer.role)
       return `resources: '${name}' is allocated to role '${role}', but the offers are for role '${offer.role}'`;
-    if (disk?.persistence !== undefined) return `resources: '${name}': ${NO_VOLUMES}`;
   }
   return undefined;
 }

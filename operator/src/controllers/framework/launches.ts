@@ -38,19 +38,22 @@ import type { OpenPorts, PortBook } from './pod/portBook.ts';
 import type { Privileges } from './pod/privileges.ts';
 import { type TranslatedTask, taskToPod } from './pod/taskToPod.ts';
 import type { FrameworkPlace } from './types.ts';
+import { VolumeBook } from './volumeBook.ts';
 
 /** What of a framework its launches need. */
 export interface LaunchingFramework {
   readonly place: FrameworkPlace;
   readonly principal: string;
   readonly roles: readonly RolePath[];
+  /** It has the SHARED_RESOURCES capability. */
+  readonly seesShared: boolean;
   readonly podTemplate: FrameworkObject['spec']['podTemplate'];
   /** What its principal may ask for beyond the restricted Pod; absent: nothing. */
   readonly privileges?: Privileges;
 }
 
 export interface LaunchesOptions {
-  readonly scheduling: Pick<Scheduling, 'perform' | 'offered'>;
+  readonly scheduling: Pick<Scheduling, 'perform' | 'offered' | 'reservations'>;
   readonly defaultImage: string;
   readonly runAsUser: number;
   readonly impersonate: boolean;
@@ -82,6 +85,7 @@ interface InFlight {
 interface Accepted {
   readonly offer: Offer;
   readonly ports: OpenPorts;
+  readonly volumes: VolumeBook;
 }
 
 /** One operation as the allocation cycle carries it out, and what its outcome means here. */
@@ -118,10 +122,13 @@ export class Launches {
       frameworkId: id,
       principal: framework.principal,
       roles: framework.roles,
+      seesShared: framework.seesShared,
       offer,
     });
     const ports = this.#options.ports.open(ids);
-    const accepted = offer === undefined ? undefined : { offer, ports };
+    const offers = ids.flatMap((one) => scheduling.offered(id, one) ?? []);
+    const volumes = new VolumeBook(id, offers, () => scheduling.reservations());
+    const accepted = offer === undefined ? undefined : { offer, ports, volumes };
     const settle: (() => void)[] = [];
     const performed: Performed[] = [];
     for (const [index, step] of steps.entries()) {
@@ -265,15 +272,11 @@ export class Launches {
         accepted.ports.claim(group.pod);
         return ok(this.#launch(framework, group, idsOf(step.tasks)));
       }
+      case 'volumes':
+        accepted.volumes.note(step.asked, name);
+        return this.#write(step.id, { ...step.asked, operation: name });
       case 'reservation':
-        if (this.#reserving.size >= MAX_RESERVING)
-          return refusedOperation(step.id, 'too many reservations are being written; try again');
-        return ok({
-          operation: { ...step.asked, operation: name },
-          tasks: [],
-          isGroup: false,
-          id: step.id,
-        });
+        return this.#write(step.id, { ...step.asked, operation: name });
       case 'refusedTasks':
       case 'refusedOperation':
         return refuse(refusalsIn(step));
@@ -290,6 +293,13 @@ export class Launches {
     return planned.ok
       ? ok(this.#launch(framework, planned.value))
       : refusedTasks([planned.refusal]);
+  }
+
+  /** An operation that changes objects. */
+  #write(id: string | undefined, operation: OfferOperation): Result<Performed, Refusals> {
+    return this.#reserving.size >= MAX_RESERVING
+      ? refusedOperation(id, 'too many operations are being written; try again')
+      : ok({ operation, tasks: [], isGroup: false, id });
   }
 
   #launch(
@@ -311,7 +321,7 @@ export class Launches {
 
   #podContext(
     { place, podTemplate, privileges }: LaunchingFramework,
-    { offer, ports }: Accepted,
+    { offer, ports, volumes }: Accepted,
   ): PodContext {
     const { defaultImage, runAsUser, fetcher } = this.#options;
     return {
@@ -321,6 +331,7 @@ export class Launches {
       defaultImage,
       runAsUser,
       offeredPorts: ports.ranges(),
+      volumes: volumes.list(),
       ...(fetcher === undefined ? {} : { fetcher }),
       ...(privileges === undefined ? {} : { privileges }),
     };

@@ -13,6 +13,8 @@ export interface AcceptContext {
   readonly frameworkId: string;
   readonly principal: string;
   readonly roles: readonly string[];
+  /** It has the SHARED_RESOURCES capability. */
+  readonly seesShared: boolean;
   /** Agent and role of the offers; undefined when they are not valid. */
   readonly offer: { readonly agent: string; readonly role: string } | undefined;
 }
@@ -54,7 +56,7 @@ export function reservationOf(
 }
 
 /** The levels of a resource's reservation, outermost first, in the newer or in the older form. */
-function stackOfResource(resource: MesosResource): ReservationStack {
+export function stackOfResource(resource: MesosResource): ReservationStack {
   const { reservations, role, reservation } = resource;
   if (reservations.length > 0)
     return reservations.map((one) => ({

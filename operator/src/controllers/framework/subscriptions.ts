@@ -362,6 +362,7 @@ function membershipOf(
     capabilities: {
       revocable: capabilities.has('REVOCABLE_RESOURCES'),
       gpu: capabilities.has('GPU_RESOURCES'),
+      ...(capabilities.has('SHARED_RESOURCES') ? { shared: true } : {}),
     },
     ...offerRules,
   };

@@ -50,7 +50,9 @@ export class TaskCalls {
     if (registration === undefined) return;
     const { place, profile, podTemplate } = registration;
     const { principal, roles } = profile;
-    this.#registry.launches.accept({ place, principal, roles, podTemplate, privileges }, body);
+    const seesShared = profile.capabilities.has('SHARED_RESOURCES');
+    const framework = { place, principal, roles, seesShared, podTemplate, privileges };
+    this.#registry.launches.accept(framework, body);
     this.#registry.touch(id);
   }
 

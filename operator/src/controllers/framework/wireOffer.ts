@@ -1,5 +1,4 @@
 import type { FrameworkId } from '../../model/ids.ts';
-import type { Resources } from '../../model/resources.ts';
 import type { Node } from '../../schema/kubeObjects.ts';
 import type {
   WireInverseOffer,
@@ -8,10 +7,15 @@ import type {
   WireUrl,
 } from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
-import { resourcesToMesos, type WireReservation } from '../../schema/mesos/resource.ts';
+import {
+  type OfferedAmounts,
+  resourcesToMesos,
+  type WireReservation,
+} from '../../schema/mesos/resource.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseOffer } from '../../state/inverseOfferBook.ts';
 import type { Unavailability } from '../../state/offerBook.ts';
+import { stackOf } from '../reservation/planOperation.ts';
 import type { Offer } from '../scheduling/types.ts';
 
 /** Port and path under which old clients expect a Mesos agent. */
@@ -59,35 +63,32 @@ export function wireOffer(
 function reservedOf(
   { reservedBy, reserved, role }: Offer,
   reservations: OfferSurroundings['reservations'],
-): readonly { readonly resources: Resources; readonly levels: readonly WireReservation[] }[] {
+): OfferedAmounts['reserved'] {
   const parts = reservedBy ?? [{ role, resources: reserved, reservationId: '' }];
-  return parts.map((part) => ({
-    resources: part.resources,
-    levels: levelsOf(part, reservations),
-  }));
+  return parts.map((part) => {
+    const volume = reservations.get(part.reservationId)?.spec.volume;
+    return {
+      resources: part.resources,
+      levels: levelsOf(part, reservations),
+      ...(volume === undefined ? {} : { volume: { ...volume, shared: volume.shared === true } }),
+    };
+  });
 }
-
-/** Reservations nest no deeper. */
-const MAX_LEVELS = 16;
 
 /** Every reservation is an object that may go, so all are dynamic but one that is not known any more. */
 function levelsOf(
   { reservationId, role }: { readonly reservationId: string; readonly role: string },
   reservations: OfferSurroundings['reservations'],
 ): readonly WireReservation[] {
-  const levels: WireReservation[] = [];
-  let at = reservations.get(reservationId);
-  while (at !== undefined && levels.length < MAX_LEVELS) {
-    const { principal, labels, parent } = at.spec;
-    const named = Object.entries(labels ?? {}).map(([key, value]) => ({ key, value }));
-    levels.unshift({
+  const levels = stackOf(reservationId, reservations).map((level): WireReservation => {
+    const named = Object.entries(level.labels ?? {}).map(([key, value]) => ({ key, value }));
+    return {
       type: 'DYNAMIC',
-      role: at.spec.role,
-      ...(principal === undefined ? {} : { principal }),
+      role: level.role,
+      ...(level.principal === undefined ? {} : { principal: level.principal }),
       ...(named.length === 0 ? {} : { labels: { labels: named } }),
-    });
-    at = parent === undefined ? undefined : reservations.get(parent);
-  }
+    };
+  });
   return levels.length === 0 ? [{ type: 'STATIC', role }] : levels;
 }
 

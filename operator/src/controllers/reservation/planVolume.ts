@@ -309,10 +309,20 @@ function objectOf(
   const key = `${framework}\n${name}`;
   return volumeObject(volume, sources, {
     agent,
-    name: `volume-${shortHash(key, 10)}`,
+    name: nameOf(key),
     annotations: { 'mezzo.dev/operation': key.replaceAll('\n', ' ') },
   });
 }
+
+/** Names of the volumes that a CREATE makes; unique for ever, as the operation is. */
+export const volumeNames = (
+  framework: string,
+  operation: string,
+  count: number,
+): readonly string[] =>
+  Array.from({ length: count }, (_, index) => nameOf(`${framework}\n${operation}\n${index}`));
+
+const nameOf = (key: string): string => `volume-${shortHash(key, 10)}`;
 
 /** The Reservation that is a volume. */
 export function volumeObject(

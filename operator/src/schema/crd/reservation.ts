@@ -20,8 +20,8 @@ const VolumeSpec = z
     id: patterned(
       {
         maxLength: 255,
-        pattern: /^[^/\s]+$/,
-        must: 'must be a persistence id: some text without slashes and spaces',
+        pattern: /^[^/\\]+$/,
+        must: 'must be a persistence id: some text without slashes and backslashes',
       },
       'Persistence id, unique among the volumes of the role on the agent.',
     ),

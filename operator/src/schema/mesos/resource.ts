@@ -83,6 +83,11 @@ export interface WireResource {
   readonly reservation?: Omit<WireReservation, 'type' | 'role'>;
   readonly reservations?: readonly WireReservation[];
   readonly revocable?: Record<string, never>;
+  readonly disk?: {
+    readonly persistence: { readonly id: string; readonly principal?: string };
+    readonly volume: { readonly container_path: string; readonly mode: 'RW' };
+  };
+  readonly shared?: Record<string, never>;
 }
 
 /** How a framework wants resources written; follows from its capabilities. */
@@ -164,8 +169,18 @@ export interface OfferedAmounts extends TaskAmounts {
   readonly reserved: readonly {
     readonly resources: Resources;
     readonly levels: readonly WireReservation[];
+    readonly volume?: WireVolume;
   }[];
   readonly role: string;
+}
+
+/** What makes reserved disk a persistent volume. */
+export interface WireVolume {
+  readonly id: string;
+  readonly principal?: string | undefined;
+  readonly containerPath: string;
+  /** It is in none of the sums beside it. */
+  readonly shared: boolean;
 }
 
 /**
@@ -175,17 +190,35 @@ export interface OfferedAmounts extends TaskAmounts {
 export function resourcesToMesos(offered: OfferedAmounts, form: ResourceForm): WireResource[] {
   const unreserved = subtract(
     offered.resources,
-    sumOf(offered.reserved.map((part) => part.resources)),
+    sumOf(
+      offered.reserved.flatMap(({ resources: part, volume }) =>
+        volume?.shared === true ? [] : [part],
+      ),
+    ),
   );
   const open = form.reservations ? {} : { role: '*' };
   return [
     ...scalars(unreserved, form, offered.role, open),
-    ...offered.reserved.flatMap(({ resources: part, levels }) => {
+    ...offered.reserved.flatMap(({ resources: part, levels, volume }) => {
       const fields = reservedFields(levels, form);
-      return fields === undefined ? [] : scalars(part, form, offered.role, fields);
+      return fields === undefined
+        ? []
+        : scalars(part, form, offered.role, { ...fields, ...volumeFields(volume) });
     }),
     ...scalars(offered.revocable, form, offered.role, { ...open, revocable: {} }),
   ];
+}
+
+function volumeFields(volume: WireVolume | undefined): Partial<WireResource> {
+  if (volume === undefined) return {};
+  const { id, principal, containerPath, shared } = volume;
+  return {
+    disk: {
+      persistence: { id, ...(principal === undefined ? {} : { principal }) },
+      volume: { container_path: containerPath, mode: 'RW' },
+    },
+    ...(shared ? { shared: {} } : {}),
+  };
 }
 
 /** Source: Mesos `src/common/resources_utils.cpp`, `convertResourceFormat`. */

@@ -52,7 +52,8 @@ export function taskGroupToPod(
     metadata: metadataOf(taskPodName(context.place.id, task), members, context, amounts),
     spec: specOf(infos, all, context),
   };
-  return ok({ task, pod, ...amounts });
+  const volumes = [...new Set(all.flatMap((one) => one.persistent))];
+  return ok({ task, pod, ...amounts, ...(volumes.length === 0 ? {} : { volumes }) });
 }
 
 const namesAt = (index: number) => ({
@@ -86,7 +87,12 @@ function specOf(
     ...podBase(context, Object.assign({}, ...all.map((one) => one.pod))),
     terminationGracePeriodSeconds: Math.max(...graces),
     ...(fetchers.length === 0 ? {} : { initContainers: fetchers }),
-    volumes: [...all.flatMap((one) => one.volumes), { name: SHARED, emptyDir: {} }],
+    volumes: [...volumesOnce(all), { name: SHARED, emptyDir: {} }],
     containers: all.map((one) => one.container),
   };
+}
+
+/** Tasks of a group may hold the same shared volume: their Pod has it once. */
+function volumesOnce(all: readonly TaskParts[]): TaskParts['volumes'] {
+  return [...new Map(all.flatMap((one) => one.volumes.map((each) => [each.name, each]))).values()];
 }

@@ -2,6 +2,7 @@ import type { RolePath } from '../../../model/ids.ts';
 import type { Result } from '../../../model/result.ts';
 import type { FrameworkObject } from '../../../schema/mezzoKinds.ts';
 import type { FrameworkPlace } from '../types.ts';
+import type { HeldVolume } from './persistentVolumes.ts';
 import type { FetcherConfig, PortRange } from './podConfig.ts';
 import type { Privileges } from './privileges.ts';
 
@@ -16,6 +17,8 @@ export interface PodContext {
   readonly fetcher?: FetcherConfig;
   /** Ports of the accepted offers; absent: none. */
   readonly offeredPorts?: readonly PortRange[];
+  /** Persistent volumes of the accepted offers; absent: none. */
+  readonly volumes?: readonly HeldVolume[];
   /** What else the framework's principal may ask for; absent: nothing. */
   readonly privileges?: Privileges;
 }

@@ -8,6 +8,7 @@ import { probesOf } from './checks.ts';
 import { commandOf } from './command.ts';
 import { extrasOf, imageOf } from './containerInfo.ts';
 import { environmentOf } from './environment.ts';
+import { persistentVolumesOf } from './persistentVolumes.ts';
 import { type PodContext, SANDBOX, type Translated } from './podContext.ts';
 import { portsOf } from './ports.ts';
 import { amountsOf, requirementsOf } from './taskResources.ts';
@@ -21,6 +22,8 @@ export interface TaskParts {
   /** Init container that fetches its URIs. */
   readonly fetcher: Container | undefined;
   readonly volumes: readonly PodVolume[];
+  /** Names of the persistent volumes it holds. */
+  readonly persistent: readonly string[];
   readonly pod: Pick<
     Pod['spec'],
     'hostname' | 'hostNetwork' | 'dnsConfig' | 'hostAliases' | 'imagePullSecrets'
@@ -58,8 +61,15 @@ export function partsOf(
   if (!env.ok) return env;
   const fetcher = fetcherOf(info, context, { container: names.fetcher, sandbox: names.sandbox });
   if (!fetcher.ok) return fetcher;
+  const persistent = persistentVolumesOf(info, context);
+  if (!persistent.ok) return persistent;
   const volumes = volumesOf(info, context, names);
   if (!volumes.ok) return volumes;
+  const twice = persistent.value.mounts.find(({ mountPath }) =>
+    volumes.value.mounts.some((one) => one.mountPath === mountPath),
+  );
+  if (twice !== undefined)
+    return refuse(`container.volumes: '${twice.mountPath}' is taken by a persistent volume`);
   const ports = portsOf(info, context);
   if (!ports.ok) return ports;
   const requirements = requirementsOf(info, amounts.value);
@@ -83,16 +93,19 @@ export function partsOf(
       ...(extras.value.tty ? { tty: true } : {}),
       volumeMounts: [
         { name: names.sandbox, mountPath: SANDBOX },
+        ...persistent.value.mounts,
         ...volumes.value.mounts,
         ...extras.value.mounts,
       ],
     },
     fetcher: fetcher.value,
     volumes: [
-      sandboxVolume(names.sandbox, amounts.value),
+      sandboxVolume(names.sandbox, amounts.value, persistent.value.ownBytes),
+      ...persistent.value.volumes,
       ...volumes.value.volumes,
       ...extras.value.volumes,
     ],
+    persistent: persistent.value.names,
     pod: {
       ...extras.value.pod,
       ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
@@ -101,8 +114,8 @@ export function partsOf(
 }
 
 /** A task that asked for disk gets that much of it: beyond it the kubelet ends the task. */
-function sandboxVolume(name: string, { resources }: TaskAmounts): PodVolume {
-  const diskBytes = amountOf(resources, 'disk');
+function sandboxVolume(name: string, { resources }: TaskAmounts, volumeBytes: number): PodVolume {
+  const diskBytes = amountOf(resources, 'disk') - volumeBytes;
   return {
     name,
     emptyDir: diskBytes === 0 ? {} : { sizeLimit: formatQuantity('disk', diskBytes) },

@@ -12,11 +12,14 @@ import { containerResources } from '../../task/buildTaskPod.ts';
 import type { Translated } from './podContext.ts';
 import { PORTS } from './ports.ts';
 
-/** The amounts a task asks for, without its ports. A task may ask for zero of something, but must name something. */
+/** The amounts a task asks for, without its ports and shared volumes. A task may ask for zero of something, but must name something. */
 export function amountsOf(info: TaskInfo): Translated<TaskAmounts> {
   if (info.resources.length === 0)
     return refuse('resources: the task uses no resources; name at least one');
-  return amountsFromMesos(info.resources.filter((one) => one.name !== PORTS));
+  // Many tasks may hold a shared volume: it is part of no amounts.
+  return amountsFromMesos(
+    info.resources.filter((one) => one.name !== PORTS && one.shared === undefined),
+  );
 }
 
 /** Names a limit may have. Source: Mesos `src/master/validation.cpp`, `validateResourceLimits`. */

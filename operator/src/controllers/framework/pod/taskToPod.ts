@@ -14,6 +14,8 @@ import { partsOf, type TaskParts } from './taskParts.ts';
 export interface TranslatedTask extends TaskAmounts {
   readonly task: TaskId;
   readonly pod: Pod;
+  /** Names of the persistent volumes it holds; those that are not shared are in the amounts too. */
+  readonly volumes?: readonly string[];
 }
 
 const NAMES = {
@@ -51,7 +53,8 @@ export function taskToPod(info: TaskInfo, context: PodContext): Translated<Trans
       containers: [parts.value.container],
     },
   };
-  return ok({ task, pod, ...amounts });
+  const { persistent } = parts.value;
+  return ok({ task, pod, ...amounts, ...(persistent.length === 0 ? {} : { volumes: persistent }) });
 }
 
 /** What every Pod of a framework has, whatever its tasks ask for. */

@@ -144,7 +144,7 @@ function secretContent(
 }
 
 /** A relative path is one below the sandbox. */
-function mountPathOf(path: string): Translated<string> {
+export function mountPathOf(path: string): Translated<string> {
   const absolute = path.startsWith('/') ? path : `${SANDBOX}/${path}`;
   const fault = pathFault(absolute.slice(1).replace(/\/$/, ''));
   if (fault !== undefined) return refuse(fault);
