@@ -2,6 +2,7 @@ import type { RolePath } from '../model/ids.ts';
 import { amountOf, type Resources } from '../model/resources.ts';
 import { comparePaths, pathAndAncestors } from './rolePaths.ts';
 import { settle } from './settle.ts';
+import { hasTierLimits, type TierUse, tierUseOf } from './tierCheck.ts';
 import type { AllocatorSnapshot, RoleSpec } from './types.ts';
 
 /** What each role consumes against its limits, sub-roles included, beside the roles' policy. */
@@ -9,6 +10,8 @@ export interface RoleConsumption {
   readonly roles: readonly RoleSpec[];
   /** By role path; an absent role consumes nothing. */
   readonly consumed: ReadonlyMap<string, Resources>;
+  /** Absent while no tier is limited. */
+  readonly tierUse?: TierUse;
 }
 
 export interface QuotaExcess {
@@ -39,7 +42,12 @@ export function consumptionOf(snapshot: AllocatorSnapshot): RoleConsumption {
   // What is left is on agents that are gone: it counts whole until its Pods are.
   for (const allocations of onAgent.values())
     for (const one of allocations) charge(one.role, one.resources);
-  return { roles: snapshot.roles, consumed };
+  if (!hasTierLimits(snapshot.roles)) return { roles: snapshot.roles, consumed };
+  const tasks = snapshot.allocations.filter((one) => one.kind === 'task');
+  const tierUse = tierUseOf(
+    tasks.map((one) => ({ ...one, tier: one.tier ?? ('production' as const) })),
+  );
+  return { roles: snapshot.roles, consumed, tierUse };
 }
 
 /**

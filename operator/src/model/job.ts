@@ -3,7 +3,9 @@ import type { Resources } from './resources.ts';
 
 /** Kinds of jobs Mezzo's own scheduler runs. */
 export type JobKind = 'ServiceJob' | 'AdhocJob';
-export type Tier = 'production' | 'preemptible' | 'revocable';
+/** From the one that is sure of its place to the one that only borrows. */
+export const TIERS = ['production', 'preemptible', 'revocable'] as const;
+export type Tier = (typeof TIERS)[number];
 
 /** A hard placement rule, as users write it in `spec.constraints`. */
 export interface PlacementConstraint {

@@ -1,11 +1,11 @@
 import type { AgentId } from '../../model/ids.ts';
+import { TIERS } from '../../model/job.ts';
 import type { Resources } from '../../model/resources.ts';
 import { type AgentInfo, Need, PoolKind } from './agentTable.ts';
 import { admitParts, type Core, DONE, refused } from './core.ts';
 import { amountsFault, rolePathFault } from './describe.ts';
 import { NO_PORTS, normalised, union, without } from './ranges.ts';
 import { NONE } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 import type { AgentUse, AllocatorEvent, Applied, OfferRef, PortRanges } from './types.ts';
 
 type Event<Kind extends AllocatorEvent['kind']> = Extract<AllocatorEvent, { kind: Kind }>;

@@ -1,7 +1,7 @@
+import { TIERS } from '../../model/job.ts';
 import { PoolKind } from './agentTable.ts';
 import type { Core } from './core.ts';
 import { NONE, ROOT } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 
 /**
  * Computes every derived figure again from the pools and the holdings, and says where the ledger differs.

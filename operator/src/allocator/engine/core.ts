@@ -1,4 +1,5 @@
 import type { AgentId, FrameworkId, RolePath } from '../../model/ids.ts';
+import { TIERS } from '../../model/job.ts';
 import type { Resources } from '../../model/resources.ts';
 import { Need, PoolKind, type PoolSpec } from './agentTable.ts';
 import type { FrameworkRecord } from './clientTable.ts';
@@ -9,7 +10,7 @@ import { Ledger } from './ledger.ts';
 import { Pieces } from './pieces.ts';
 import { containsPorts, NO_PORTS, normalised } from './ranges.ts';
 import { NONE } from './roleTree.ts';
-import { maskOf, REVOCABLE_TIER, TIERS } from './tierColumns.ts';
+import { maskOf, REVOCABLE_TIER } from './tierColumns.ts';
 import type { Applied, EngineOptions, OfferRef, Parts, PortRanges, ReservedPart } from './types.ts';
 
 /** What an event works with: the ledger, and what a run will have to look at. */

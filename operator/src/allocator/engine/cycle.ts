@@ -1,3 +1,4 @@
+import { TIERS } from '../../model/job.ts';
 import type { FrameworkRecord } from './clientTable.ts';
 import { BitTable, type VectorColumn } from './columns.ts';
 import type { ConstraintTable } from './constraintTable.ts';
@@ -8,7 +9,6 @@ import { PlanBook } from './planBook.ts';
 import { childrenOf, drawNext, randomOrder } from './randomOrder.ts';
 import { NO_PORTS } from './ranges.ts';
 import { NONE, ROOT, type RoleTree } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 
 /** Which of the passes over the agents a visit belongs to. */
 export type Stage = 'guarantees' | 'rest' | 'uncapped';

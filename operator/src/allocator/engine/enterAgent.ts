@@ -1,3 +1,4 @@
+import { TIERS } from '../../model/job.ts';
 import { isEmpty, type Resources } from '../../model/resources.ts';
 import { type SettledAllocation, settle } from '../settle.ts';
 import type { AgentReservation, Allocation, AllocatorAgent } from '../types.ts';
@@ -5,7 +6,6 @@ import { type AgentInfo, Need, PoolKind } from './agentTable.ts';
 import type { Core } from './core.ts';
 import { NO_PORTS } from './ranges.ts';
 import { NONE } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 
 /** Every name is made room for first: columns must not be widened while rows are being written. */
 export function admitAgent(

@@ -1,9 +1,9 @@
+import { TIERS } from '../../model/job.ts';
 import { parentPath } from '../rolePaths.ts';
 import type { AllocatorFramework, RoleSpec } from '../types.ts';
 import type { FrameworkRecord } from './clientTable.ts';
 import type { Core } from './core.ts';
 import { enterFrameworkFields } from './frameworkEvents.ts';
-import { TIERS } from './tierColumns.ts';
 import { setTierLimits } from './tierEvents.ts';
 
 /** What a framework can handle beside what it says itself. */

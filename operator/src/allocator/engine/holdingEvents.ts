@@ -1,10 +1,9 @@
-import type { Tier } from '../../model/job.ts';
+import { TIERS, type Tier } from '../../model/job.ts';
 import type { FrameworkRecord } from './clientTable.ts';
 import { type Core, DONE, refused } from './core.ts';
 import { amountsFault, describeAmounts } from './describe.ts';
 import { containsPorts, NO_PORTS, union } from './ranges.ts';
 import { NONE } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 import { launchFault, returnFault } from './tierEvents.ts';
 import type { AllocatorEvent, Applied, Parts, PortRanges } from './types.ts';
 

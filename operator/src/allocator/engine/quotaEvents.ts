@@ -1,8 +1,8 @@
+import { TIERS } from '../../model/job.ts';
 import { PoolKind } from './agentTable.ts';
 import { type Core, DONE, refused } from './core.ts';
 import { amountsFault, inUnits, rolePathFault } from './describe.ts';
 import { NONE, ROOT } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 import { setTierLimits, tierLimitsFault } from './tierEvents.ts';
 import type { AllocatorEvent, Applied, OfferRef } from './types.ts';
 

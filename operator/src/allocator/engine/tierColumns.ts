@@ -1,10 +1,9 @@
-import type { Tier } from '../../model/job.ts';
+import { TIERS, type Tier } from '../../model/job.ts';
 import type { VectorColumn, VectorSpace } from './columns.ts';
 import type { HoldingTable } from './holdingTable.ts';
 import { NONE, ROOT, type RoleTree } from './roleTree.ts';
 
-/** Tiers by position; a set of them is a bit mask. */
-export const TIERS = ['production', 'preemptible', 'revocable'] as const satisfies readonly Tier[];
+/** A set of tiers is a mask: bit 0 for the first of `TIERS`. */
 export const ALL_TIERS = 0b111;
 export const REVOCABLE_TIER = 0b100;
 

@@ -1,12 +1,11 @@
 import type { RolePath } from '../../model/ids.ts';
-import type { Tier } from '../../model/job.ts';
+import { TIERS, type Tier } from '../../model/job.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { TierAmounts } from '../types.ts';
 import type { VectorColumn } from './columns.ts';
 import type { Core } from './core.ts';
 import { amountsFault, inUnits } from './describe.ts';
 import { NONE } from './roleTree.ts';
-import { TIERS } from './tierColumns.ts';
 
 /** Sets a role's tier limits; a tier or name that is left out is unlimited. */
 export function setTierLimits(core: Core, role: number, limits: TierAmounts | undefined): void {

@@ -249,6 +249,28 @@ describe('limits', () => {
     expect(decide({ tasks: [task('p', 4000)], quota: limited(6000) })).toEqual(victims('p'));
   });
 
+  test('nobody is harmed for a tier that is at its limit, unless the victims are of that tier', () => {
+    const quota: RoleConsumption = {
+      roles: [
+        {
+          path: rolePath('eng'),
+          weightMilli: 1000,
+          guarantees: {},
+          limits: {},
+          tierLimits: { production: { cpus: 6000 } },
+        },
+      ],
+      consumed: new Map(),
+      tierUse: new Map([['eng', { production: { cpus: 4000 }, preemptible: { cpus: 4000 } }]]),
+    };
+    const mine = { role: CANDIDATE.role, tier: 'production' as const, priority: -1 };
+    expect(decide({ tasks: [task('p', 4000)], quota })).toEqual(['LimitReached 1']);
+    expect(decide({ tasks: [task('p', 4000, { role: CANDIDATE.role })], quota })).toEqual([
+      'LimitReached 1',
+    ]);
+    expect(decide({ tasks: [task('m', 4000, mine)], quota })).toEqual(victims('m'));
+  });
+
   test('taking offers back wins no room under a limit, since offers use none up', () => {
     const rescindable = [
       { offer: offerId('1-1'), role: CANDIDATE.role, resources: { cpus: 4000 } },

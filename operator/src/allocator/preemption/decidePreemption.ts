@@ -9,6 +9,7 @@ import {
   sumOf,
 } from '../../model/resources.ts';
 import { comparePaths, isAllocatableTo, pathAndAncestors } from '../rolePaths.ts';
+import type { RoleSpec } from '../types.ts';
 import { compareDamage, type Damage } from './damage.ts';
 import { reclaimedFrom, ruleFor } from './rules.ts';
 import { MAX_VICTIMS, searchVictims } from './searchVictims.ts';
@@ -193,10 +194,18 @@ function demandOn(input: PreemptionInput, agent: PreemptionAgent): Resources {
 interface QuotaPart {
   readonly role: string;
   readonly resources: Resources;
+  readonly tier: RunningTask['tier'];
+  /** What counts against limits of the tier. */
+  readonly held: Resources;
 }
 
 function quotaOf(task: RunningTask): QuotaPart {
-  return { role: task.role, resources: subtract(task.resources, task.reserved ?? {}) };
+  return {
+    role: task.role,
+    resources: subtract(task.resources, task.reserved ?? {}),
+    tier: task.tier,
+    held: add(task.resources, task.revocable),
+  };
 }
 
 /** True when the candidate fits under every limit above it, once `freed` is gone. */
@@ -214,8 +223,27 @@ function isWithinLimits(input: PreemptionInput, freed: readonly QuotaPart[]): bo
       if (wanted > 0 && amountOf(consumed, name) + wanted > amountOf(spec.limits, name))
         return false;
     }
+    if (!isWithinTier(input, spec, freed)) return false;
   }
   return true;
+}
+
+/** Of one role: the candidate joins the tasks of its tier, less those of the tier that go. */
+function isWithinTier(
+  { candidate, quota }: PreemptionInput,
+  { path, tierLimits }: RoleSpec,
+  freed: readonly QuotaPart[],
+): boolean {
+  const limits = tierLimits?.[candidate.tier] ?? {};
+  const given = freed.filter(
+    (part) => part.tier === candidate.tier && isAllocatableTo(path, part.role),
+  );
+  const use = quota.tierUse?.get(path)?.[candidate.tier] ?? {};
+  const rest = subtract(use, sumOf(given.map((part) => part.held)));
+  return Object.keys(limits).every((name) => {
+    const wanted = amountOf(candidate.resources, name);
+    return wanted === 0 || amountOf(rest, name) + wanted <= amountOf(limits, name);
+  });
 }
 
 function surplusPpm(agent: PreemptionAgent, freed: Resources, deficit: Resources): number {

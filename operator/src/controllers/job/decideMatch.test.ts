@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { TierMeter } from '../../allocator/tierCheck.ts';
 import { agentId, offerId, rolePath } from '../../model/ids.ts';
 import type { PendingTask, TaskGroup } from '../../model/job.ts';
 import { byUrgency, decideMatch, type MatchInput, type MatchOffer } from './decideMatch.ts';
@@ -53,6 +54,34 @@ const match = (input: Partial<MatchInput>): string[] =>
     agentsOfJob: () => [],
     ...input,
   }).map((one) => `${one.task.podName} on ${one.offer}`);
+
+describe('tiers', () => {
+  const limited = [
+    {
+      path: rolePath('web'),
+      weightMilli: 1000,
+      guarantees: {},
+      limits: {},
+      tierLimits: { preemptible: { cpus: 3 } },
+    },
+  ];
+  test('no more of a tier is placed than its limit has room for; other tiers go on', () => {
+    const live = [
+      { role: 'web', tier: 'preemptible' as const, resources: { cpus: 1 }, revocable: {} },
+    ];
+    const placed = match({
+      offers: [offer('o', 'a1', 10)],
+      pending: [
+        pending('first', 1, { priority: 9 }),
+        pending('large', 2, { priority: 5 }),
+        pending('second', 1),
+        pending('prod', 4, { tier: 'production' }),
+      ],
+      tiers: new TierMeter(limited, live),
+    });
+    expect(placed).toEqual(['prod-0 on o', 'first-0 on o', 'second-0 on o']);
+  });
+});
 
 describe('who goes first', () => {
   test('production before preemptible before revocable, whatever their priority', () => {

@@ -1,3 +1,4 @@
+import type { TierMeter } from '../../allocator/tierCheck.ts';
 import type { AgentId, OfferId, RolePath } from '../../model/ids.ts';
 import type { PendingTask, TaskGroup } from '../../model/job.ts';
 import { amountOf, fits, type Resources, subtract } from '../../model/resources.ts';
@@ -27,6 +28,8 @@ export interface MatchInput {
   readonly attributesOf: (agent: AgentId) => Readonly<Record<string, string>>;
   /** Live instances of a job per agent, for `MaxPerValue`. */
   readonly agentsOfJob: (jobUid: string) => readonly AgentId[];
+  /** What tasks of each tier hold; absent while no tier is limited. Placed tasks are counted in it. */
+  readonly tiers?: Pick<TierMeter, 'excess' | 'take'> | undefined;
 }
 
 export interface Placement {
@@ -43,7 +46,7 @@ interface Remainder {
 
 /**
  * Places pending tasks on offers: highest priority first, longest waiting next, each on the offer it leaves least of.
- * Guarantees: capacity held for one instance is given to that instance only.
+ * Guarantees: capacity held for one instance is given to that instance only; no tier is taken above its limit.
  * Does not: look beyond the offers it is given; what found no place waits for other offers.
  */
 export function decideMatch(input: MatchInput): readonly Placement[] {
@@ -55,11 +58,13 @@ export function decideMatch(input: MatchInput): readonly Placement[] {
   const placedOf = new Map<string, AgentId[]>();
   const placements: Placement[] = [];
   for (const task of input.pending.toSorted(byUrgency)) {
+    if (input.tiers !== undefined && input.tiers.excess(task.group) !== null) continue;
     const placed = placedOf.get(task.group.jobUid) ?? [];
     const best = bestRemainder(remainders, task, input, placed);
     if (best === undefined) continue;
     best.resources = subtract(best.resources, task.group.resources);
     best.revocable = subtract(best.revocable, task.group.revocable);
+    input.tiers?.take(task.group);
     placements.push({ offer: best.offer.id, agent: best.offer.agent, task });
     placedOf.set(task.group.jobUid, [...placed, best.offer.agent]);
   }

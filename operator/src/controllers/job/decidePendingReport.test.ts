@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { AllocatorAgent } from '../../allocator/types.ts';
+import type { AllocatorAgent, TierAmounts } from '../../allocator/types.ts';
 import { agentId, rolePath } from '../../model/ids.ts';
 import type { TaskGroup } from '../../model/job.ts';
 import type { Resources } from '../../model/resources.ts';
@@ -41,6 +41,7 @@ const report = (
     readonly group?: Partial<TaskGroup>;
     readonly limits?: Resources;
     readonly consumed?: Resources;
+    readonly tierLimits?: TierAmounts;
   } = {},
 ) =>
   decidePendingReport({
@@ -50,7 +51,13 @@ const report = (
     sameJobPerValue: () => 1,
     consumption: {
       roles: [
-        { path: rolePath('eng'), weightMilli: 1000, guarantees: {}, limits: options.limits ?? {} },
+        {
+          path: rolePath('eng'),
+          weightMilli: 1000,
+          guarantees: {},
+          limits: options.limits ?? {},
+          ...(options.tierLimits === undefined ? {} : { tierLimits: options.tierLimits }),
+        },
       ],
       consumed: new Map([['eng', options.consumed ?? {}]]),
     },
@@ -123,6 +130,18 @@ describe('the sentence', () => {
   test('an empty cluster is told as such', () => {
     expect(report([]).summary).toBe('there are no agents: no node has joined the cluster');
   });
+  test('a tier that is at its limit is told with its figures and the remedy', () => {
+    const { summary } = report([agent('n1')], { tierLimits: { preemptible: { cpus: 1000 } } });
+    expect(summary).toBe(
+      'the quota of role eng limits tier preemptible of role eng to cpus 1: its tasks hold 0 and one more needs 1500m; ' +
+        'raise spec.tierLimits or stop other tasks of the tier',
+    );
+    const production = { tier: 'production' as const };
+    expect(
+      report([agent('n1')], { tierLimits: { preemptible: {} }, group: production }).summary,
+    ).toContain('has room');
+  });
+
   test('a limit that is reached comes before everything else, with its figures and the remedy', () => {
     const { summary } = report([agent('n1')], { limits: { cpus: 4000 }, consumed: { cpus: 3000 } });
     expect(summary).toBe(

@@ -1,7 +1,9 @@
 import { type QuotaExcess, type RoleConsumption, wouldExceed } from '../../allocator/quotaCheck.ts';
+import { tierExcess } from '../../allocator/tierCheck.ts';
 import type { AllocatorAgent } from '../../allocator/types.ts';
 import type { TaskGroup } from '../../model/job.ts';
 import { amountOf, isEmpty, type Resources, shortfall } from '../../model/resources.ts';
+import { tierExcessSentence } from '../scheduling/tierGate.ts';
 import { brokenConstraint } from './constraints.ts';
 import type { PendingReport } from './types.ts';
 
@@ -97,6 +99,9 @@ function summaryOf(
       Object.values(input.format({ [excess.resource]: amount }))[0] ?? '0';
     return `role ${excess.role} is at its limit: ${excess.resource} limit ${text(excess.limit)}, consumed ${text(excess.consumed)}, one instance needs ${text(excess.requested)}; raise the Quota or stop other work of the role`;
   }
+  const { consumption, group } = input;
+  const overTier = tierExcess(consumption.roles, consumption.tierUse ?? new Map(), group);
+  if (overTier !== null) return tierExcessSentence(overTier);
   if (input.agents.length === 0) return 'there are no agents: no node has joined the cluster';
   const first =
     fitting > 0

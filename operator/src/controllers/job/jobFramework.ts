@@ -157,6 +157,7 @@ class JobScheduler implements JobFramework, FrameworkCallbacks {
       holds: this.#options.holds(),
       attributesOf: (agent) => this.#attributes(agent),
       agentsOfJob: (jobUid) => this.#agentsOf(jobUid),
+      tiers: this.#options.scheduling.tierMeter?.(),
     });
     for (const offer of offers)
       this.#take(

@@ -1,4 +1,6 @@
 import { parentPath, pathAndAncestors } from '../../allocator/rolePaths.ts';
+import type { TierUse } from '../../allocator/tierCheck.ts';
+import { TIERS } from '../../model/job.ts';
 import { add, amountOf, max, type Resources } from '../../model/resources.ts';
 import type { QuotaObject } from '../../schema/mezzoKinds.ts';
 import { formatQuantity } from '../../schema/quantity.ts';
@@ -8,6 +10,8 @@ export interface JudgeInput {
   readonly table: Pick<RoleTable, 'quotaOf'>;
   /** What tasks and reservations of each role and those below it count against its quota. */
   readonly consumed: ReadonlyMap<string, Resources>;
+  /** What tasks of each tier hold, by role; absent while no quota limits a tier. */
+  readonly tierUse?: TierUse;
   /** What all agents have together. */
   readonly capacity: Resources;
 }
@@ -19,6 +23,7 @@ export type QuotaVerdict =
 /** Named faults, in the order in which they are looked for. */
 const QUOTA_FAULTS = [
   'LimitBelowConsumption',
+  'TierLimitBelowConsumption',
   'GuaranteesAboveParent',
   'BelowGuaranteesOfChildren',
   'GuaranteesAboveCapacity',
@@ -44,6 +49,7 @@ type Check = (candidate: Candidate, input: JudgeInput) => string | undefined;
  */
 const CHECKS = {
   LimitBelowConsumption: limitBelowConsumption,
+  TierLimitBelowConsumption: tierLimitBelowConsumption,
   GuaranteesAboveParent: guaranteesAboveParent,
   BelowGuaranteesOfChildren: belowGuaranteesOfChildren,
   GuaranteesAboveCapacity: guaranteesAboveCapacity,
@@ -101,6 +107,26 @@ function limitBelowConsumption(
       `free ${format(name, has - limit)} first, or set spec.force to let running tasks stay and start no new ones`
     );
   });
+}
+
+function tierLimitBelowConsumption(
+  { path, asked, former }: Candidate,
+  { tierUse }: JudgeInput,
+): string | undefined {
+  for (const tier of TIERS) {
+    const use = tierUse?.get(path)?.[tier] ?? {};
+    const fault = firstFault(asked.tierLimits?.[tier] ?? {}, (name, limit) => {
+      const has = amountOf(use, name);
+      const before = former.tierLimits?.[tier]?.[name];
+      if (has <= limit || (before !== undefined && limit >= before)) return undefined;
+      return (
+        `tierLimits of ${tier}: ${name} ${format(name, limit)} is below the ${format(name, has)} that tasks of this tier hold in ${path}; ` +
+        `free ${format(name, has - limit)} first, or set spec.force to let running tasks stay and start no new ones`
+      );
+    });
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 function guaranteesAboveParent({ path, asked, former, tree }: Candidate): string | undefined {

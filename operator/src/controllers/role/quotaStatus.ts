@@ -1,3 +1,6 @@
+import type { TierUse } from '../../allocator/tierCheck.ts';
+import type { TierAmounts } from '../../allocator/types.ts';
+import { TIERS } from '../../model/job.ts';
 import { amountOf, type Resources, subtract } from '../../model/resources.ts';
 import type { QuotaObject } from '../../schema/mezzoKinds.ts';
 import { formatQuantity, formatResources } from '../../schema/quantity.ts';
@@ -9,6 +12,8 @@ import { type QuotaValues, quotaAsked, quotaInEffect, type RoleTable } from './r
 export interface QuotaFigures {
   readonly table: RoleTable;
   readonly consumed: ReadonlyMap<string, Resources>;
+  /** What tasks of each tier hold, by role. */
+  readonly tierUse?: TierUse;
   readonly capacity: Resources;
 }
 
@@ -38,14 +43,32 @@ export function quotaStatus(
   const ready =
     verdict.kind === 'inEffect' ? readyCondition(quota, table) : refusal(verdict, inEffect);
   const conditions = withCondition(quota.status?.conditions, ready, generation, nowIso);
-  const over = overCommitted(values, consumed, treeWith(table, settled), figures.capacity);
+  const tierUse = figures.tierUse?.get(quota.spec.role) ?? {};
+  const tree = treeWith(table, settled);
+  const over = overCommitted(values, { consumed, tierUse }, tree, figures.capacity);
   return {
     observedGeneration: generation,
     conditions: withCondition(conditions, over, generation, nowIso),
     inEffect,
     consumed: formatWithZeros({ ...values.limits, ...values.guarantees }, consumed),
     headroom: formatWithZeros(values.limits, subtract(values.limits, consumed)),
+    ...(values.tierLimits === undefined ? {} : { tiers: tierRows(values.tierLimits, tierUse) }),
   };
+}
+
+function tierRows(limits: TierAmounts, use: TierAmounts): NonNullable<QuotaStatus['tiers']> {
+  return TIERS.flatMap((tier) => {
+    const most = limits[tier];
+    if (most === undefined) return [];
+    const has = use[tier] ?? {};
+    return [
+      {
+        tier,
+        consumed: formatWithZeros(most, has),
+        headroom: formatWithZeros(most, subtract(most, has)),
+      },
+    ];
+  });
 }
 
 function effectAfter(
@@ -53,12 +76,20 @@ function effectAfter(
   verdict: QuotaVerdict,
 ): NonNullable<QuotaStatus['inEffect']> {
   if (verdict.kind === 'refused') return quota.status?.inEffect ?? { generation: 0 };
-  const { guarantees, limits } = quotaAsked(quota);
+  const { guarantees, limits, tierLimits } = quotaAsked(quota);
   return {
     generation: quota.metadata.generation ?? 0,
     guarantees: formatResources(guarantees),
     // A limit of zero means something: none of it.
     limits: formatWithZeros(limits, limits),
+    ...(tierLimits === undefined
+      ? {}
+      : {
+          tierLimits: TIERS.flatMap((tier) => {
+            const most = tierLimits[tier];
+            return most === undefined ? [] : [{ tier, limits: formatWithZeros(most, most) }];
+          }),
+        }),
   };
 }
 
@@ -81,15 +112,7 @@ function refusal(
 }
 
 function readyCondition(quota: QuotaObject, { roleOf }: RoleTable): ConditionValue {
-  const { role, tierLimits } = quota.spec;
-  if (tierLimits !== undefined)
-    return {
-      type: 'Ready',
-      status: 'True',
-      reason: 'PartlyInEffect',
-      message:
-        'limits and guarantees hold; spec.tierLimits is kept but not enforced by this version, so leave it out',
-    };
+  const { role } = quota.spec;
   if (role === '*' || [...roleOf.keys()].some((path) => path === role)) {
     return {
       type: 'Ready',
@@ -104,19 +127,17 @@ function readyCondition(quota: QuotaObject, { roleOf }: RoleTable): ConditionVal
 
 /** A quota in effect that the cluster does not live up to: forced, or agents went since. */
 function overCommitted(
-  { limits, guarantees }: QuotaValues,
-  consumed: Resources,
+  { limits, guarantees, tierLimits }: QuotaValues,
+  { consumed, tierUse }: { readonly consumed: Resources; readonly tierUse: TierAmounts },
   tree: GuaranteeTree,
   capacity: Resources,
 ): ConditionValue {
-  const parts: string[] = [];
-  for (const name of Object.keys(limits).toSorted()) {
-    const [limit, has] = [amountOf(limits, name), amountOf(consumed, name)];
-    if (has > limit)
-      parts.push(
-        `${name}: consumed ${formatQuantity(name, has)} is ${formatQuantity(name, has - limit)} above the limit ${formatQuantity(name, limit)}`,
-      );
-  }
+  const parts = [
+    ...aboveLimits(limits, consumed, ''),
+    ...TIERS.flatMap((tier) =>
+      aboveLimits(tierLimits?.[tier] ?? {}, tierUse[tier] ?? {}, ` of tier ${tier}`),
+    ),
+  ];
   const all = tree.ofAll();
   for (const name of Object.keys(guarantees).toSorted()) {
     const missing = amountOf(all, name) - amountOf(capacity, name);
@@ -138,4 +159,17 @@ function overCommitted(
     reason: 'WithinBounds',
     message: 'consumption is within the limits',
   };
+}
+
+function aboveLimits(limits: Resources, consumed: Resources, of: string): readonly string[] {
+  return Object.keys(limits)
+    .toSorted()
+    .flatMap((name) => {
+      const [limit, has] = [amountOf(limits, name), amountOf(consumed, name)];
+      if (has <= limit) return [];
+      const over = formatQuantity(name, has - limit);
+      return [
+        `${name}: consumed ${formatQuantity(name, has)} is ${over} above the limit ${formatQuantity(name, limit)}${of}`,
+      ];
+    });
 }

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakeClock } from '../../../../test/support/fakeClock.ts';
-import { OperatorWorld } from '../../../../test/support/operatorWorld.ts';
+import { OperatorWorld, taskPod } from '../../../../test/support/operatorWorld.ts';
 import { NO_RESOURCES, type Resources } from '../../model/resources.ts';
+import { PODS } from '../../schema/kubeKinds.ts';
 import { QUOTAS, type QuotaObject, ROLES, type RoleObject } from '../../schema/mezzoKinds.ts';
 import type { RoleView } from '../views.ts';
 import { createRoleController } from './roleController.ts';
@@ -84,18 +85,18 @@ describe('a Role', () => {
       conditions: [{ type: 'Ready', status: 'True', reason: 'InEffect' }],
     });
   });
-  test.each<[string, object, string]>([
-    [
-      'random turns',
-      { path: 'eng', sorter: 'random' },
-      'spec.sorter random is kept but not enforced',
-    ],
-  ])('says that %s are not enforced', async (_what, spec, message) => {
-    all.make(ROLES, 'eng', spec);
+  test('says how its children take turns when that is not by share', async () => {
+    all.make(ROLES, 'eng', { path: 'eng', sorter: 'random' });
     await look('Role/eng');
     expect(roleStatus('eng')?.conditions).toMatchObject([
-      { status: 'True', reason: 'PartlyInEffect', message: expect.stringContaining(message) },
+      {
+        status: 'True',
+        reason: 'InEffect',
+        message: expect.stringContaining('take turns at random by weight'),
+      },
     ]);
+    const table = roleTableOf(all.world.roles.list(), all.world.quotas.list());
+    expect(table.specs.find((one) => one.path === 'eng')?.sorter).toBe('random');
   });
   test('tells no use where nobody measured', async () => {
     all.make(ROLES, 'eng', { path: 'eng' });
@@ -224,15 +225,59 @@ describe('a Quota', () => {
     ]);
     expect(inForce('web')?.guarantees).toEqual({ cpus: 10_000 });
   });
-  test('says that limits of tiers are not enforced', async () => {
-    const tierLimits = [{ tier: 'production', limits: { cpus: '1' } }];
+  test('shows what tasks of each limited tier hold, those of the roles below too', async () => {
+    const tierLimits = [
+      { tier: 'production', limits: { cpus: '3' } },
+      { tier: 'revocable', limits: { cpus: '0' } },
+    ];
     all.make(QUOTAS, 'web', { role: 'web', tierLimits });
+    all.api.create(PODS, taskPod({ job: 'a', role: 'web', tier: 'production', cpus: '2' }));
+    all.api.create(PODS, taskPod({ job: 'b', role: 'web/eu', tier: 'production', cpus: '500m' }));
+    all.api.create(PODS, taskPod({ job: 'c', role: 'web', tier: 'preemptible', cpus: '7' }));
     await look('Quota/web');
-    expect(quotaStatus('web')?.conditions).toMatchObject([
-      { type: 'OverCommitted' },
-      { type: 'Ready', status: 'True', reason: 'PartlyInEffect' },
-    ]);
+    expect(quotaStatus('web')).toMatchObject({
+      inEffect: {
+        tierLimits: [
+          { tier: 'production', limits: { cpus: '3' } },
+          { tier: 'revocable', limits: { cpus: '0' } },
+        ],
+      },
+      tiers: [
+        { tier: 'production', consumed: { cpus: '2500m' }, headroom: { cpus: '500m' } },
+        { tier: 'revocable', consumed: { cpus: '0' }, headroom: { cpus: '0' } },
+      ],
+      conditions: [
+        { type: 'OverCommitted', status: 'False' },
+        { type: 'Ready', status: 'True', reason: 'RoleNotFound' },
+      ],
+    });
+    expect(inForce('web')?.tierLimits).toEqual({
+      production: { cpus: 3000 },
+      revocable: { cpus: 0 },
+    });
   });
+  test.each([
+    [false, 'False', 'TierLimitBelowConsumption', 'False', 'consumption is within the limits'],
+    [
+      true,
+      'True',
+      'RoleNotFound',
+      'True',
+      'cpus: consumed 2 is 1 above the limit 1 of tier production',
+    ],
+  ])(
+    'with a tier limit below use (forced: %s) is Ready %s',
+    async (force, status, reason, over, message) => {
+      all.api.create(PODS, taskPod({ job: 'a', role: 'web', tier: 'production', cpus: '2' }));
+      const tierLimits = [{ tier: 'production', limits: { cpus: '1' } }];
+      all.make(QUOTAS, 'web', { role: 'web', tierLimits, force });
+      await look('Quota/web');
+      expect(quotaStatus('web')?.conditions).toMatchObject([
+        { type: 'OverCommitted', status: over, message },
+        { type: 'Ready', status, reason },
+      ]);
+    },
+  );
   test('a newer one for the same role says who has it', async () => {
     all.make(QUOTAS, 'a-web', { role: 'web', limits: { cpus: '2' } });
     all.make(QUOTAS, 'b-web', { role: 'web', limits: { cpus: '4' } });

@@ -1,8 +1,10 @@
+import { type TierUse, tierUseOf } from '../../allocator/tierCheck.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { KubeApi } from '../../ports/kubeApi.ts';
 import type { WorkResult } from '../../runtime/workQueue.ts';
 import { QUOTAS, type QuotaObject, ROLES, type RoleObject } from '../../schema/mezzoKinds.ts';
+import { ledgerOf } from '../scheduling/ledger.ts';
 import { isoTime } from '../shared/conditions.ts';
 import { writeStatus } from '../shared/statusWriter.ts';
 import type { RoleView } from '../views.ts';
@@ -71,9 +73,16 @@ async function writeQuota(
     table: roleTableOf(options.world.roles.list(), options.world.quotas.list()),
     consumed: isSettled(quota) ? options.consumed() : options.consumedNow(),
     capacity: options.capacity(),
+    ...tierUseOfQuotas(options.world),
   };
   const verdict = judgeQuotas(figures).get(quota.metadata.name);
   const status = quotaStatus(quota, figures, verdict, isoTime(options.clock.nowMs()));
   await writeStatus<QuotaObject>(options.kube, QUOTAS, quota, status);
   return verdict?.kind;
+}
+
+/** Counted only where some quota limits a tier. */
+function tierUseOfQuotas({ quotas, pods }: World): { readonly tierUse?: TierUse } {
+  if (!quotas.list().some((one) => one.spec.tierLimits !== undefined)) return {};
+  return { tierUse: tierUseOf(ledgerOf(pods.list(), []).tasks) };
 }

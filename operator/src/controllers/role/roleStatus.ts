@@ -53,14 +53,9 @@ export function roleStatus(
 
 function takesPart({ spec }: RoleObject): ConditionValue {
   const ready = { type: 'Ready', status: 'True' } as const;
-  if (spec.sorter === 'random')
-    return {
-      ...ready,
-      reason: 'PartlyInEffect',
-      message:
-        'the role takes part in allocation; spec.sorter random is kept but not enforced by this version: its children take turns by share',
-    };
-  return { ...ready, reason: 'InEffect', message: 'the role takes part in allocation' };
+  const turns =
+    spec.sorter === 'random' ? '; its sub-roles and frameworks take turns at random by weight' : '';
+  return { ...ready, reason: 'InEffect', message: `the role takes part in allocation${turns}` };
 }
 
 /** Amounts of a role with all roles below it, as its limits count them. */

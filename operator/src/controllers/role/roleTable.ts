@@ -1,4 +1,4 @@
-import type { RoleSpec } from '../../allocator/types.ts';
+import type { RoleSpec, TierAmounts } from '../../allocator/types.ts';
 import { type RolePath, rolePath } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { QuotaObject, RoleObject } from '../../schema/mezzoKinds.ts';
@@ -38,6 +38,7 @@ function joinByPath(roles: readonly RoleObject[], quotas: readonly QuotaObject[]
   const specs = [...paths].toSorted().map((path) => ({
     path,
     weightMilli: Math.round((roleOf.get(path)?.spec.weight ?? 1) * 1000),
+    ...(roleOf.get(path)?.spec.sorter === 'random' ? { sorter: 'random' as const } : {}),
     ...quotaInEffect(quotaOf.get(path)),
   }));
   return { specs, roleOf, quotaOf, shadowed };
@@ -47,6 +48,7 @@ function joinByPath(roles: readonly RoleObject[], quotas: readonly QuotaObject[]
 export interface QuotaValues {
   readonly guarantees: Resources;
   readonly limits: Resources;
+  readonly tierLimits?: TierAmounts;
 }
 
 /**
@@ -67,9 +69,20 @@ export const quotaAsked = (quota: QuotaObject): QuotaValues => valuesOf(quota.sp
 
 const NO_QUOTA: QuotaValues = { guarantees: {}, limits: {} };
 
-const valuesOf = (amounts: Pick<QuotaObject['spec'], 'guarantees' | 'limits'>): QuotaValues => ({
-  guarantees: parseResources(amounts.guarantees),
-  limits: parseLimits(amounts.limits),
+const valuesOf = ({
+  guarantees,
+  limits,
+  tierLimits,
+}: Pick<QuotaObject['spec'], 'guarantees' | 'limits' | 'tierLimits'>): QuotaValues => ({
+  guarantees: parseResources(guarantees),
+  limits: parseLimits(limits),
+  ...(tierLimits === undefined
+    ? {}
+    : {
+        tierLimits: Object.fromEntries(
+          tierLimits.map((one) => [one.tier, parseLimits(one.limits)]),
+        ),
+      }),
 });
 
 function firstByPath<T extends RoleObject | QuotaObject>(

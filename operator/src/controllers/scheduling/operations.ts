@@ -1,3 +1,4 @@
+import type { TierMeter } from '../../allocator/tierCheck.ts';
 import type { AgentId, FrameworkId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Metrics } from '../../ports/metrics.ts';
@@ -11,10 +12,12 @@ import type { World } from '../world.ts';
 import { AcceptedPool, type PartKind } from './acceptedPool.ts';
 import type { Members } from './members.ts';
 import { placedPod } from './placedPod.ts';
+import type { TierGate } from './tierGate.ts';
 import type { LaunchRequest, LaunchVerdict, OfferOperation, OperationVerdict } from './types.ts';
 
 interface OperationsOptions {
   readonly world: Pick<World, 'pods'>;
+  readonly tiers: TierGate;
   readonly launcher: Launcher;
   readonly frameworkReservations: FrameworkReservations;
   readonly metrics: Pick<Metrics, 'launch'>;
@@ -33,9 +36,11 @@ interface Performed {
 /** What frameworks do with the offers they accepted: one operation after the other, each on what the former ones left. */
 export class Operations {
   readonly #options: OperationsOptions;
+  readonly #tiers: TierGate;
 
   constructor(options: OperationsOptions) {
     this.#options = options;
+    this.#tiers = options.tiers;
   }
 
   /** `offers`: at least one, all of one agent. */
@@ -46,9 +51,10 @@ export class Operations {
   ): Performed {
     const agent = (offers[0] as OutstandingOffer).agent;
     const pool = new AcceptedPool(offers, (name) => this.#partKind(name));
+    const meter = this.#tiers.meter();
     const verdicts = operations.map((one) =>
       one.kind === 'launch'
-        ? this.#launch(framework, agent, pool, one.launch)
+        ? this.#launch(framework, agent, { pool, meter }, one.launch)
         : this.#reserve(framework, agent, pool, one),
     );
     return { verdicts, left: { resources: pool.resources, revocable: pool.revocable } };
@@ -57,7 +63,7 @@ export class Operations {
   #launch(
     framework: FrameworkId,
     agent: AgentId,
-    pool: AcceptedPool,
+    { pool, meter }: { readonly pool: AcceptedPool; readonly meter: TierMeter | undefined },
     launch: LaunchRequest,
   ): LaunchVerdict {
     const missing = pool.missingVolume(launch);
@@ -65,6 +71,9 @@ export class Operations {
       const message = `task ${launch.task} asks for more than is left of the accepted offers on ${agent}`;
       return { kind: 'refused', task: launch.task, reason: 'NotEnoughOffered', message };
     }
+    const overTier = this.#tiers.admit(meter, launch.pod);
+    if (overTier !== undefined)
+      return { kind: 'refused', task: launch.task, reason: 'QuotaExceeded', message: overTier };
     const pod = placedPod(launch, agent, pool.take(launch));
     this.#options.launcher.launch(
       { task: launch.task, pod, impersonate: launch.impersonate, instead: launch.instead },

@@ -13,6 +13,7 @@ import type { Unavailability } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
 import { createFrameworkReservations } from '../reservation/frameworkReservations.ts';
 import type { Launch, Launcher, LaunchResult } from '../task/launcher.ts';
+import { taskViewOf } from '../task/taskView.ts';
 import type { BackOff } from './hoarders.ts';
 import { createScheduling, type SchedulingLoop } from './scheduling.ts';
 import type { FrameworkCallbacks, LaunchFailure, LaunchRequest, Offer } from './types.ts';
@@ -473,6 +474,35 @@ describe('accept', () => {
         { kind: 'launching', task: 't1000' },
       ],
     });
+  });
+
+  test('refuses tasks of a tier above its limit, in every role, launches under way counted', async () => {
+    all.make(QUOTAS, 'web-tiers', {
+      role: 'web',
+      tierLimits: [{ tier: 'preemptible', limits: { cpus: '2' } }],
+    });
+    const f = join('f');
+    await clock.advance(10);
+    const [own] = idsOf(f);
+    const tasks = [1000, 1500, 1000].map((cpus, at) => request(`t${at}`, { cpus }));
+    expect(loop.accept(F, [own as OfferId], tasks, 0)).toMatchObject({
+      launches: [
+        { kind: 'launching', task: 't0' },
+        {
+          kind: 'refused',
+          task: 't1',
+          reason: 'QuotaExceeded',
+          message:
+            'Quota web-tiers limits tier preemptible of role web to cpus 2: its tasks hold 1 and one more needs 1500m; ' +
+            'raise spec.tierLimits or stop other tasks of the tier',
+        },
+        { kind: 'launching', task: 't2' },
+      ],
+    });
+    expect(loop.tierMeter?.()?.excess(taskViewOf(request('more', { cpus: 1 }).pod))).toMatchObject({
+      consumed: 2000,
+    });
+    all.api.delete(QUOTAS, { name: 'web-tiers' });
   });
 
   test('filters what it did not use, for as long as it says', async () => {

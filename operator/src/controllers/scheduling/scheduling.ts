@@ -1,37 +1,25 @@
-import { allocate } from '../../allocator/allocate.ts';
-import type { AllocationCount, AllocationPlan, AllocatorSnapshot } from '../../allocator/types.ts';
-import type { FrameworkId, OfferId, RolePath } from '../../model/ids.ts';
+import type { TierMeter } from '../../allocator/tierCheck.ts';
+import type { AllocationPlan, AllocatorFramework } from '../../allocator/types.ts';
+import { agentId, type FrameworkId, type OfferId, type RolePath } from '../../model/ids.ts';
 import { isEmpty, type Resources } from '../../model/resources.ts';
 import type { CancelTimer } from '../../ports/clock.ts';
 import type { Node } from '../../schema/kubeObjects.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
-import {
-  emptyOfferBook,
-  type OfferBook,
-  type OfferEnd,
-  type OfferEvent,
-  type OfferStep,
-  type OutstandingOffer,
-  refusalSentence,
-  refusedOffers,
-  stepOfferBook,
-  type Unavailability,
-} from '../../state/offerBook.ts';
-import { decideRescinds } from './decideRescinds.ts';
+import { type OutstandingOffer, refusalSentence } from '../../state/offerBook.ts';
+import { roleTableOf } from '../role/roleTable.ts';
+import { AllocationCycle } from './allocationCycle.ts';
 import { Hoarders } from './hoarders.ts';
 import { InverseOffers } from './inverseOffers.ts';
 import { Members } from './members.ts';
-import { OfferFilters } from './offerFilters.ts';
+import { AgentMirror } from './mirror/agentMirror.ts';
+import { Gathered } from './mirror/gathered.ts';
+import { LedgerDriver } from './mirror/ledgerDriver.ts';
+import { OfferDesk } from './offerDesk.ts';
 import { Operations } from './operations.ts';
 import type { SchedulingOptions } from './schedulingOptions.ts';
-import {
-  type AgentFigures,
-  type AgentSources,
-  type GatheredSnapshot,
-  gatherAgent,
-  gatherSnapshot,
-} from './snapshot.ts';
+import type { AgentFigures, GatheredSnapshot } from './snapshot.ts';
+import { TierGate } from './tierGate.ts';
 import type {
   AcceptOutcome,
   FrameworkCallbacks,
@@ -74,17 +62,22 @@ export function createScheduling(options: SchedulingOptions): SchedulingLoop {
 class AllocationLoop implements SchedulingLoop {
   readonly #options: SchedulingOptions;
   readonly #members = new Members();
-  readonly #filters = new OfferFilters();
   readonly #hoarders: Hoarders;
   readonly #inverse: InverseOffers;
   readonly #operations: Operations;
-  /** Made when the first cycle runs: only then is the epoch known. */
-  #book: OfferBook | undefined;
-  #counts: readonly AllocationCount[] = [];
-  #plan: AllocationPlan | undefined;
-  /** What the last cycle looked at. */
-  #before: AllocatorSnapshot | undefined;
-  #cycle = 0;
+  readonly #tiers: TierGate;
+  readonly #desk: OfferDesk;
+  readonly #mirror: AgentMirror;
+  readonly #gathered: Gathered;
+  readonly #driver: LedgerDriver;
+  readonly #cycle: AllocationCycle;
+  /** Frameworks that are offered nothing for a while. */
+  readonly #backedOff = new Set<FrameworkId>();
+  /** The cycle under way. */
+  #steps: Generator<void, void> | undefined;
+  #busyMs = 0;
+  /** Something changed that the cycle under way may not have seen. */
+  #isAgain = false;
   #batch: CancelTimer | undefined;
   #net: CancelTimer | undefined;
   #running = false;
@@ -92,11 +85,35 @@ class AllocationLoop implements SchedulingLoop {
 
   constructor(options: SchedulingOptions) {
     this.#options = options;
-    const { clock, epoch, offerTimeoutMs: timeoutMs } = options;
-    this.#hoarders = new Hoarders(timeoutMs);
+    const { clock, epoch, offerTimeoutMs: timeoutMs, world, launcher, metrics } = options;
     const members = this.#members;
+    this.#hoarders = new Hoarders(timeoutMs);
     this.#inverse = new InverseOffers({ clock, epoch, timeoutMs, members });
-    this.#operations = new Operations({ ...options, members, onDone: () => this.trigger() });
+    this.#tiers = new TierGate({ world, assumed: () => launcher.assumed() });
+    const onDone = (): void => this.trigger();
+    this.#operations = new Operations({ ...options, members, tiers: this.#tiers, onDone });
+    this.#desk = new OfferDesk({
+      epoch,
+      metrics,
+      nowMs: () => this.#nowMs(),
+      tellRescind: ({ framework, id }) => members.callbacks(framework)?.onRescind(id),
+      onEnd: (agent) => this.#mirror.mark(agent),
+    });
+    const desk = this.#desk;
+    const mirror = new AgentMirror({ ...options, offersOn: (agent) => desk.onAgent(agent) });
+    this.#mirror = mirror;
+    this.#gathered = new Gathered(mirror);
+    this.#driver = new LedgerDriver({
+      mirror,
+      allocate: options.allocate,
+      specs: () => roleTableOf(world.roles.list(), world.quotas.list()).specs,
+      framework: (id) => this.#member(id),
+      takeFrameworks: () => this.#takeFrameworks(),
+    });
+    const [hoarders, inverse, driver] = [this.#hoarders, this.#inverse, this.#driver];
+    const snapshot = () => this.snapshot().snapshot;
+    const parts = { options, members, hoarders, inverse, desk, mirror, driver, snapshot };
+    this.#cycle = new AllocationCycle(parts);
   }
 
   start(): void {
@@ -111,7 +128,9 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   trigger(): void {
-    if (!this.#running || this.#batch !== undefined) return;
+    if (!this.#running) return;
+    if (this.#steps !== undefined) this.#isAgain = true;
+    if (this.#batch !== undefined || this.#steps !== undefined) return;
     const delayMs = Math.max(SHORTEST_BATCH_MS, this.#restUntilMs - this.#nowMs());
     this.#batch = this.#options.clock.setTimer(delayMs, () => this.#run());
   }
@@ -132,9 +151,9 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   unregister(framework: FrameworkId): void {
-    this.#step({ kind: 'removeFramework', framework });
+    this.#desk.drop(framework);
     this.#inverse.forget(framework);
-    this.#filters.clear(framework);
+    this.#driver.clearRefusals(framework);
     this.#hoarders.forget(framework);
     this.#members.remove(framework);
     this.trigger();
@@ -145,7 +164,7 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   revive(framework: FrameworkId, roles: readonly RolePath[]): void {
-    this.#filters.clear(framework, this.#members.revive(framework, roles));
+    this.#driver.clearRefusals(framework, this.#members.revive(framework, roles));
     this.trigger();
   }
 
@@ -180,7 +199,7 @@ class AllocationLoop implements SchedulingLoop {
     refuseMs: number,
   ): PerformOutcome {
     this.trigger();
-    const [fault] = refusedOffers(this.#bookNow(), framework, ids);
+    const [fault] = this.#desk.refusals(framework, ids);
     if (fault !== undefined || ids.length === 0) {
       // Offers that are still valid go back without a filter. Source: Mesos `Master::accept`.
       this.#answer({ kind: 'decline', framework, ids }, 'declined');
@@ -211,16 +230,20 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   rescind(ids: readonly OfferId[]): void {
-    this.#takeBack({ kind: 'rescind', ids }, 'rescinded');
+    this.#desk.takeBack({ kind: 'rescind', ids }, 'rescinded');
     if (ids.length > 0) this.trigger();
   }
 
   outstanding(framework: FrameworkId): readonly Offer[] {
-    return [...(this.#book?.byFramework.get(framework)?.values() ?? [])];
+    return [...this.#desk.of(framework).values()];
   }
 
   offered(framework: FrameworkId, id: OfferId): Offer | undefined {
-    return this.#book?.byFramework.get(framework)?.get(id);
+    return this.#desk.of(framework).get(id);
+  }
+
+  tierMeter(): TierMeter | undefined {
+    return this.#tiers.meter();
   }
 
   reservations(): ReadonlyMap<string, ReservationObject> {
@@ -228,37 +251,39 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   offers(): readonly Offer[] {
-    return [...(this.#book?.offers.values() ?? [])];
+    return this.#desk.all();
   }
 
   lastPlan(): AllocationPlan | undefined {
-    return this.#plan;
+    return this.#driver.plan();
   }
 
   snapshot(): GatheredSnapshot {
-    return gatherSnapshot({
-      ...this.#onAgents(),
-      holds: this.#options.holds(),
-      frameworks: this.#members.forAllocator((id) => this.#hoarders.isBackedOff(id, this.#nowMs())),
-      filters: this.#filters.list(),
-      counts: this.#counts,
-    });
+    const { world } = this.#options;
+    const { specs } = roleTableOf(world.roles.list(), world.quotas.list());
+    const frameworks = [...this.#members.ids()].flatMap((id) => this.#member(id) ?? []);
+    return this.#gathered.now(specs, frameworks);
   }
 
   agent(node: Node): AgentFigures {
-    return gatherAgent(this.#onAgents(), node);
+    const id = agentId(node.metadata.name);
+    const { facts, ledger } = this.#mirror.readAnew(id);
+    return { agent: facts.agent, ledger, offers: [...this.#desk.onAgent(id)] };
   }
 
-  #onAgents(): AgentSources {
-    const { world, launcher, clock, ...options } = this.#options;
-    return {
-      world,
-      assumed: launcher.assumed(),
-      offers: this.#book?.offers.values() ?? [],
-      reservations: options.reservations(),
-      inMaintenance: options.inMaintenance(),
-      nowMs: clock.nowMs(),
-    };
+  #member(id: FrameworkId): AllocatorFramework | undefined {
+    const isBackedOff = this.#hoarders.isBackedOff(id, this.#nowMs());
+    if (isBackedOff) this.#backedOff.add(id);
+    return this.#members.forAllocator(id, isBackedOff);
+  }
+
+  #takeFrameworks(): Iterable<FrameworkId> {
+    for (const id of this.#backedOff)
+      if (!this.#hoarders.isBackedOff(id, this.#nowMs())) {
+        this.#backedOff.delete(id);
+        this.#members.touch(id);
+      }
+    return this.#members.takeTouched();
   }
 
   #nowMs(): number {
@@ -267,127 +292,60 @@ class AllocationLoop implements SchedulingLoop {
 
   #run(): void {
     this.#batch = undefined;
+    this.#busyMs = 0;
+    this.#isAgain = false;
     const startedMs = this.#nowMs();
-    this.#cycleOnce(startedMs);
-    const endedMs = this.#nowMs();
-    // The next batch is at least as long as this cycle took: half of the time stays for everything else.
-    this.#restUntilMs = Math.max(startedMs + this.#options.batchMs, 2 * endedMs - startedMs);
-    this.#net?.();
-    this.#net = this.#options.clock.setTimer(this.#untilNextExpiry(), () => this.trigger());
+    if (this.#options.mayAct()) this.#steps = this.#cycle.run(startedMs);
+    this.#slice(startedMs);
   }
 
-  #cycleOnce(startedMs: number): void {
-    const { mayAct, clock, metrics, offerTimeoutMs: timeoutMs } = this.#options;
-    if (!mayAct()) return;
-    this.#filters.expire(clock.nowMs());
-    // Offers nobody answered go back: a silent framework must not starve the others.
-    const expired = this.#takeBack({ kind: 'expire', nowMs: startedMs, timeoutMs }, 'expired');
-    this.#noteSilence(expired, startedMs);
-    const unavailable = this.#options.unavailable();
-    let gathered = this.snapshot();
-    if (this.#rescindHarmful(gathered.snapshot, unavailable)) gathered = this.snapshot();
-    this.#before = gathered.snapshot;
-    this.#offerTo(gathered.snapshot, unavailable);
-    this.#inverse.refresh(unavailable, () => [...gathered.ledger.tasks, ...this.offers()]);
-    metrics.allocationCycle(this.#nowMs() - startedMs, this.#plan?.offers.length ?? 0);
-    const oldestMs = this.offers().reduce(
-      (least, one) => Math.min(least, one.issuedAtMs),
-      Infinity,
-    );
-    metrics.oldestOffer(Math.max(0, startedMs - oldestMs));
+  /** A part of the cycle, as long as nobody minds; then everything else has its turn. */
+  #slice(startedMs: number): void {
+    const { clock, sliceMs, batchMs, metrics } = this.#options;
+    const fromMs = this.#nowMs();
+    let isDone = this.#steps === undefined;
+    let nowMs = fromMs;
+    while (!isDone && (nowMs === fromMs || nowMs - fromMs < sliceMs)) {
+      isDone = this.#steps?.next().done !== false;
+      nowMs = this.#nowMs();
+      if (sliceMs === 0) break;
+    }
+    this.#busyMs += nowMs - fromMs;
+    if (!isDone) {
+      this.#batch = clock.setTimer(0, () => this.#slice(startedMs));
+      return;
+    }
+    this.#batch = undefined;
+    if (this.#steps !== undefined) metrics.allocationCycle(this.#busyMs, this.#cycle.offered);
+    this.#steps = undefined;
+    // The next batch is at least as long as this cycle worked: half of the time stays for everything else.
+    this.#restUntilMs = Math.max(startedMs + batchMs, nowMs + this.#busyMs);
+    this.#net?.();
+    this.#net = clock.setTimer(this.#untilNextExpiry(), () => this.trigger());
+    if (this.#isAgain) this.trigger();
   }
 
   /** Time until the first filter, back-off or offer runs out, and never longer than the safety net. */
   #untilNextExpiry(): number {
     const { clock, safetyNetMs, offerTimeoutMs } = this.#options;
     const monotonicMs = this.#nowMs();
-    let untilMs = Math.min(
+    const untilMs = Math.min(
       safetyNetMs,
-      this.#filters.firstEndMs() - clock.nowMs(),
+      (this.#driver.nextExpiryMs() ?? Number.POSITIVE_INFINITY) - clock.nowMs(),
       this.#hoarders.firstEndMs(monotonicMs) - monotonicMs,
       this.#inverse.nextLookMs() - monotonicMs,
+      this.#desk.oldestAtMs() + offerTimeoutMs - monotonicMs,
     );
-    for (const offer of this.offers()) {
-      untilMs = Math.min(untilMs, offer.issuedAtMs + offerTimeoutMs - monotonicMs);
-    }
     return Math.max(untilMs, 1);
-  }
-
-  #noteSilence(expired: readonly OutstandingOffer[], nowMs: number): void {
-    for (const [framework, offers] of Map.groupBy(expired, (offer) => offer.framework)) {
-      const oldestMs = Math.min(...offers.map((offer) => offer.issuedAtMs));
-      const backOff = this.#hoarders.timedOut(framework, oldestMs, nowMs);
-      if (backOff === undefined) continue;
-      this.#options.metrics.backOff(framework);
-      this.#options.onBackOff(backOff);
-    }
-  }
-
-  /** True when an offer was taken back. */
-  #rescindHarmful(
-    snapshot: AllocatorSnapshot,
-    unavailable: ReadonlyMap<string, Unavailability>,
-  ): boolean {
-    const { mode } = this.#options.allocate;
-    const [before, offers] = [this.#before, this.offers()];
-    const rescinds = decideRescinds({ snapshot, before, offers, unavailable, mode });
-    for (const { reason } of rescinds) this.#options.metrics.rescind(reason);
-    const ids = rescinds.map((one) => one.offer.id);
-    this.#takeBack({ kind: 'rescind', ids }, 'rescinded');
-    return ids.length > 0;
-  }
-
-  #offerTo(snapshot: AllocatorSnapshot, unavailable: ReadonlyMap<string, Unavailability>): void {
-    this.#cycle += 1;
-    const nowMs = this.#options.clock.nowMs();
-    const plan = allocate(snapshot, { ...this.#options.allocate, nowMs, seed: this.#cycle });
-    this.#plan = plan;
-    this.#counts = plan.counts;
-    const offers = plan.offers.map((offer) => {
-      const unavailability = unavailable.get(offer.agent);
-      return unavailability === undefined ? offer : { ...offer, unavailability };
-    });
-    const step = this.#step({ kind: 'issue', offers, nowMs: this.#nowMs() });
-    for (const [framework, issued] of Map.groupBy(step.issued, (offer) => offer.framework)) {
-      this.#options.metrics.offer('sent', framework, issued.length);
-      this.#members.callbacks(framework)?.onOffers(issued);
-    }
-  }
-
-  #bookNow(): OfferBook {
-    this.#book ??= emptyOfferBook(this.#options.epoch());
-    return this.#book;
-  }
-
-  #step(event: OfferEvent): OfferStep {
-    const step = stepOfferBook(this.#bookNow(), event);
-    for (const { offer, end } of step.ended)
-      this.#options.metrics.offerAge(end, this.#nowMs() - offer.issuedAtMs);
-    return step;
   }
 
   /** Ends offers by an answer of their framework; that it answers at all counts too. */
   #answer(
-    event: Extract<OfferEvent, { kind: 'accept' | 'decline' }>,
+    event: Parameters<OfferDesk['answer']>[0],
     how: 'accepted' | 'declined',
   ): readonly OutstandingOffer[] {
-    const ended = this.#step(event).ended.map((one) => one.offer);
-    if (ended.length === 0) return ended;
-    this.#hoarders.answered(event.framework, this.#nowMs());
-    this.#options.metrics.offer(how, event.framework, ended.length);
-    return ended;
-  }
-
-  /** Ends offers from our side and tells their frameworks. */
-  #takeBack(
-    event: OfferEvent,
-    how: OfferEnd & ('rescinded' | 'expired'),
-  ): readonly OutstandingOffer[] {
-    const ended = this.#step(event).ended.map((one) => one.offer);
-    for (const offer of ended) {
-      this.#options.metrics.offer(how, offer.framework, 1);
-      this.#members.callbacks(offer.framework)?.onRescind(offer.id);
-    }
+    const ended = this.#desk.answer(event, how);
+    if (ended.length > 0) this.#hoarders.answered(event.framework, this.#nowMs());
     return ended;
   }
 
@@ -396,6 +354,6 @@ class AllocationLoop implements SchedulingLoop {
     if (refuseMs <= 0 || (isEmpty(refused) && isEmpty(refusedRevocable))) return;
     const untilMs = this.#options.clock.nowMs() + Math.min(refuseMs, MAX_REFUSE_MS);
     const { framework, role, agent } = offer;
-    this.#filters.add({ framework, role, agent, refused, refusedRevocable, untilMs });
+    this.#driver.refuse({ framework, role, agent, refused, refusedRevocable, untilMs });
   }
 }

@@ -1,4 +1,5 @@
 import type { RoleConstraints } from '../../allocator/offerConstraints.ts';
+import type { TierMeter } from '../../allocator/tierCheck.ts';
 import type { AgentId, FrameworkId, OfferId, RolePath, TaskId } from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
@@ -153,6 +154,8 @@ export interface Scheduling {
   outstanding(framework: FrameworkId): readonly Offer[];
   /** One of `outstanding`, without looking at the others. */
   offered(framework: FrameworkId, id: OfferId): Offer | undefined;
+  /** What tasks of each tier hold now, for who chooses among tasks of several tiers; absent while no tier is limited. */
+  tierMeter?(): TierMeter | undefined;
   /** Reservations by name, those on their way included: offers may lie in them already. */
   reservations(): ReadonlyMap<string, ReservationObject>;
   /** Unknown ids are ignored. The framework is not asked about the same agent again for `refuseMs`. */

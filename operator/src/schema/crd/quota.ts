@@ -43,7 +43,13 @@ export const QuotaSpec = z
     ).optional(),
     tierLimits: z
       .array(
-        z.object({ tier: Tier, limits: roleAmounts('The most that tasks of this tier may hold.') }),
+        z.object({
+          tier: Tier,
+          limits: roleAmounts(
+            'The most that tasks of this tier may hold, of the role and all roles below it: reserved and revocable ' +
+              'amounts count too. Judged when a task is launched; an offer is cut to what tasks of all tiers may still take.',
+          ),
+        }),
       )
       .min(1)
       .max(3)
@@ -80,6 +86,11 @@ export const QuotaStatus = StatusBase.extend({
       generation: count('Generation of the spec these amounts are from; 0 while none was taken.'),
       guarantees: ResourceAmounts.optional().describe('Guarantees that hold.'),
       limits: ResourceAmounts.optional().describe('Limits that hold.'),
+      tierLimits: z
+        .array(z.object({ tier: Tier, limits: ResourceAmounts.describe('Limits of the tier.') }))
+        .max(3)
+        .optional()
+        .meta(kube({ description: 'Tier limits that hold.', list: { keys: ['tier'] } })),
     })
     .optional()
     .describe('What holds now. Differs from the spec while the spec is refused; Ready tells why.'),
@@ -87,6 +98,19 @@ export const QuotaStatus = StatusBase.extend({
     'Counted against the quota: what tasks hold, and what is reserved, used or not. Offers are not counted here.',
   ),
   headroom: ResourceAmounts.optional().describe('Left below the limit.'),
+  tiers: z
+    .array(
+      z.object({
+        tier: Tier,
+        consumed: ResourceAmounts.describe('What tasks of the tier hold.'),
+        headroom: ResourceAmounts.describe('Left below the limit of the tier.'),
+      }),
+    )
+    .max(3)
+    .optional()
+    .meta(
+      kube({ description: 'The same by tier, for tiers with limits.', list: { keys: ['tier'] } }),
+    ),
 });
 
 export const Quota = z
