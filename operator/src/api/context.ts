@@ -22,6 +22,8 @@ export interface ProbeResult {
 export interface ApiLimits {
   readonly bodyBytes: number;
   readonly streamBufferBytes: number;
+  /** Records that may wait for the reader of one stream; offers of one event count each. */
+  readonly streamRecords: number;
   readonly maxStreams: number;
   /** Streams of one principal, so that nobody takes them all. */
   readonly maxStreamsPerPrincipal: number;
@@ -38,6 +40,7 @@ export interface ApiLimits {
 export const DEFAULT_LIMITS: ApiLimits = {
   bodyBytes: 4 * 1024 * 1024,
   streamBufferBytes: 1024 * 1024,
+  streamRecords: 32_768,
   maxStreams: 4_000,
   maxStreamsPerPrincipal: 3_000,
   subscriptionsPerSecond: 50,

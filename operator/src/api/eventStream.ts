@@ -5,14 +5,16 @@ import type { Logger } from '../ports/logger.ts';
 import type { SchedulerEvent } from '../schema/mesos/event.ts';
 import { EVENT_CODEC } from '../schema/mesos/proto/codec.ts';
 import type { WireType } from './mediaType.ts';
-import { createReaderBound } from './readerBound.ts';
+import { createPacedWriter, type Part } from './pacedWriter.ts';
 import { encodeJsonRecord, frameRecord } from './recordIo.ts';
 
 export interface EventStreamOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Bytes that may wait for a reader for some seconds; a burst may be several times as much (`createReaderBound`). */
+  /** Bytes handed to the connection before the rest waits for the reader. */
   readonly bufferBytes: number;
+  /** Records that may wait for the reader; offers of one event count each. */
+  readonly maxRecords: number;
   readonly streamId: string;
   /** The form of the records. */
   readonly mediaType: WireType;
@@ -27,9 +29,29 @@ const ENCODERS = {
 /** How long an ended stream may take to drain. */
 const DRAIN_MS = 10_000;
 
+/** Offers in one event, some hundred kilobytes. */
+const OFFERS_PER_EVENT = 256;
+
+/** An event as what is written at once. A burst of offers becomes several events, which mean the same. */
+function partsOf(event: SchedulerEvent, mediaType: WireType): readonly Part[] {
+  const encode = ENCODERS[mediaType];
+  if (event.type !== 'OFFERS') return [{ records: 1, encode: () => encode(event) }];
+  const { offers } = event.offers;
+  if (offers.length <= OFFERS_PER_EVENT)
+    return [{ records: offers.length, encode: () => encode(event) }];
+  return Array.from({ length: Math.ceil(offers.length / OFFERS_PER_EVENT) }, (_none, index) => {
+    const piece = offers.slice(index * OFFERS_PER_EVENT, (index + 1) * OFFERS_PER_EVENT);
+    return {
+      records: piece.length,
+      encode: () => encode({ type: 'OFFERS', offers: { offers: piece } }),
+    };
+  });
+}
+
 /**
  * Opens the reply to a SUBSCRIBE. One record per HTTP chunk, no compression, no Content-Length.
- * Guarantees: a reader that does not read costs at most some times `bufferBytes` and then its connection.
+ * Guarantees: a reader that reads, however slowly, gets everything; one that does not costs `bufferBytes`, `maxRecords` and
+ * then its connection.
  */
 export function openEventStream(response: ServerResponse, options: EventStreamOptions): EventSink {
   response.writeHead(200, {
@@ -39,8 +61,7 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
     'X-Content-Type-Options': 'nosniff',
   });
   response.flushHeaders();
-  const encode = ENCODERS[options.mediaType];
-  const bound = createReaderBound(options.clock, options.bufferBytes);
+  const writer = createPacedWriter(response, options);
   let open = true;
   response.once('close', () => {
     open = false;
@@ -54,13 +75,17 @@ export function openEventStream(response: ServerResponse, options: EventStreamOp
   return {
     send(event: SchedulerEvent) {
       if (!open) return;
-      response.write(encode(event));
-      if (bound.isTooSlow(response.writableLength))
-        cut(`the reader left ${response.writableLength} bytes unread`);
+      for (const part of partsOf(event, options.mediaType)) {
+        const fault = writer.push(part);
+        if (fault === undefined) continue;
+        cut(fault);
+        return;
+      }
     },
     end() {
       if (!open) return;
       open = false;
+      writer.flush();
       response.end();
       const cancel = options.clock.setTimer(DRAIN_MS, () => response.destroy());
       response.once('close', cancel);

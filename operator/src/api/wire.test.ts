@@ -130,7 +130,7 @@ test('a reader that stalls is cut, and another subscriber feels nothing', async 
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   expect(isConnected()).toBe(false);
-  // What the kernel takes plus a burst of 8 MB of ours: far below what an unbounded buffer would have swallowed.
+  // What the kernel takes plus a megabyte and the records that may wait: far below what an unbounded buffer would have swallowed.
   expect(sent).toBeLessThan(60_000);
   const heartbeats = (): number =>
     healthy.events().filter((one) => one.type === 'HEARTBEAT').length;

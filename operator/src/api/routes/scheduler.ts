@@ -150,6 +150,7 @@ async function subscribe(
     streamId,
     mediaType,
     bufferBytes: limits.streamBufferBytes,
+    maxRecords: limits.streamRecords,
   });
   if (outcome.kind === 'refused') {
     log.info('subscription refused', { principal: principal.name, reason: outcome.message });
