@@ -216,13 +216,15 @@ function readTime(text: string): number {
  * refusal must not count as a run.
  */
 function startOf(pod: Pod): number | undefined {
-  const starts = (pod.status?.containerStatuses ?? []).flatMap(({ state, lastState }) =>
-    [state, lastState].flatMap(
-      (one) => timeOf(one?.running?.startedAt ?? one?.terminated?.startedAt) ?? [],
-    ),
-  );
-  return starts.length === 0 ? undefined : Math.min(...starts);
+  let firstMs: number | undefined;
+  for (const { state, lastState } of pod.status?.containerStatuses ?? [])
+    for (const ms of [startedMs(state), startedMs(lastState)])
+      if (ms !== undefined) firstMs = Math.min(firstMs ?? ms, ms);
+  return firstMs;
 }
+
+const startedMs = (state: ContainerStatus['state']): number | undefined =>
+  timeOf(state?.running?.startedAt ?? state?.terminated?.startedAt);
 
 function readySince(pod: Pod): number | undefined {
   const ready = pod.status?.conditions?.find(
@@ -254,29 +256,30 @@ function lastEnded(statuses: readonly ContainerStatus[]): ContainerStatus['state
 
 /** Reduces a Pod to the facts that decide its task's state. */
 export function podViewOf(pod: Pod): PodView {
-  const statuses = [
-    ...(pod.status?.initContainerStatuses ?? []),
-    ...(pod.status?.containerStatuses ?? []),
-  ];
+  const { initContainerStatuses: inits = [], containerStatuses: own = [] } = pod.status ?? {};
+  const statuses = inits.length === 0 ? own : [...inits, ...own];
   const waiting = statuses.find((one) => one.state?.waiting)?.state?.waiting;
   const ended = lastEnded(statuses)?.terminated;
   const finishedAtMs = timeOf(ended?.finishedAt);
   const deletion = deletionOf(pod, finishedAtMs);
-  return {
+  const { reason: podReason, message: podMessage } = pod.status ?? {};
+  const view: { -readonly [Field in keyof PodView]: PodView[Field] } = {
     phase: pod.status?.phase ?? 'Pending',
     ready:
       pod.status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') ?? false,
     containersStarted: statuses.some((one) => one.state?.running || one.state?.terminated),
     annotations: pod.metadata.annotations ?? {},
     ...deletion,
-    ...optional('waitingReason', waiting?.reason),
-    ...optional('waitingMessage', waiting?.message),
-    ...optional('exitCode', ended?.exitCode),
-    ...optional('terminatedReason', ended?.reason),
-    ...optional('finishedAtMs', finishedAtMs),
-    ...optional('podReason', pod.status?.reason),
-    ...optional('podMessage', pod.status?.message),
   };
+  // Every version of every Pod is read like this: no objects are made only to be spread.
+  if (waiting?.reason !== undefined) view.waitingReason = waiting.reason;
+  if (waiting?.message !== undefined) view.waitingMessage = waiting.message;
+  if (ended?.exitCode !== undefined) view.exitCode = ended.exitCode;
+  if (ended?.reason !== undefined) view.terminatedReason = ended.reason;
+  if (finishedAtMs !== undefined) view.finishedAtMs = finishedAtMs;
+  if (podReason !== undefined) view.podReason = podReason;
+  if (podMessage !== undefined) view.podMessage = podMessage;
+  return view;
 }
 
 /**
@@ -334,10 +337,3 @@ export function isAmbiguousEnd(pod: Pod): boolean {
 
 /** From the end of the last container to the kubelet's last step. */
 const FINAL_DELETE_SECONDS = 3;
-
-function optional<Key extends string, Value>(
-  key: Key,
-  value: Value | undefined,
-): { [K in Key]?: Value } {
-  return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value };
-}
