@@ -115,6 +115,7 @@ function taskAllocation(task: TaskView): Allocation {
     revocable: task.revocable,
     reserved: task.reserved,
     ...(task.volumes.length === 0 ? {} : { volumes: task.volumes }),
+    tier: task.tier,
     kind: 'task',
   };
 }
