@@ -74,6 +74,19 @@ describe('flags', () => {
       refusal: expect.stringContaining('needs --anonymous-principal'),
     });
   });
+  test('volumes are in a folder of the nodes that cannot be a whole file system', () => {
+    expect(valueOf([])).toMatchObject({
+      volumeRoot: '/var/lib/mezzo/volumes',
+      volumeImage: undefined,
+    });
+    const given = ['--volume-root', '/data/volumes', '--volume-image', 'i:1'];
+    expect(valueOf(given)).toMatchObject({ volumeRoot: '/data/volumes', volumeImage: 'i:1' });
+    for (const root of ['/', '/var', 'var/lib', '/var/../etc', '/var/lib/', '/var//lib'])
+      expect(flags(['--volume-root', root])).toMatchObject({
+        ok: false,
+        refusal: expect.stringContaining('--volume-root must be an absolute path'),
+      });
+  });
   test('ports of agents are a range, and files are fetched only with an image that can', () => {
     expect(valueOf([])).toMatchObject({
       agentPorts: { begin: 20_000, end: 29_999 },

@@ -15,6 +15,8 @@ export interface Flags {
   readonly tlsDir: string | undefined;
   readonly advertiseIp: string;
   readonly defaultTaskImage: string;
+  readonly volumeRoot: string;
+  readonly volumeImage: string | undefined;
   readonly fetcherImage: string | undefined;
   readonly fetchMaxBytes: number;
   readonly fetchHosts: readonly string[] | undefined;
@@ -44,6 +46,8 @@ const OPTIONS = {
   'tls-dir': { type: 'string' },
   'advertise-ip': { type: 'string' },
   'default-task-image': { type: 'string' },
+  'volume-root': { type: 'string' },
+  'volume-image': { type: 'string' },
   'fetcher-image': { type: 'string' },
   'fetch-max-mb': { type: 'string' },
   'fetch-hosts': { type: 'string' },
@@ -72,6 +76,8 @@ export const USAGE = `usage: operator [flags]           run the operator
   --leader-elect                taken for habit's sake: leaders are always elected
   --advertise-ip IP             address frameworks and standbys reach this process at (default $POD_IP or 127.0.0.1)
   --default-task-image IMAGE    image of framework tasks that name none
+  --volume-root PATH            folder on every node that holds persistent volumes (default /var/lib/mezzo/volumes)
+  --volume-image IMAGE          makes and removes their folders with sh, mkdir, chmod, rm (default: the task image)
   --fetcher-image IMAGE         Mezzo's own image: fetches the URIs of framework tasks (default: URIs are refused)
   --fetch-max-mb N              most that the URIs of one task may bring (default 1024)
   --fetch-hosts HOST,HOST       hosts URIs may be fetched from (default: any)
@@ -134,6 +140,8 @@ export function parseFlags(
   const insecure = values['insecure-loopback'] === true;
   return ok({
     ...plain,
+    volumeRoot: values['volume-root'] ?? '/var/lib/mezzo/volumes',
+    volumeImage: values['volume-image'],
     fetcherImage: values['fetcher-image'],
     fetchMaxBytes: fetchMaxMb * 1_048_576,
     fetchHosts: values['fetch-hosts']?.split(',').filter((host) => host !== ''),
@@ -205,6 +213,9 @@ function faultOf(
     if (value >= least && value <= most) continue;
     return `--${flag} must be a whole number from ${least} to ${most}, not ${JSON.stringify(values[flag as keyof typeof RANGES])}`;
   }
+  const root = values['volume-root'];
+  if (root !== undefined && !/^(\/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}$/.test(root))
+    return `--volume-root must be an absolute path of two folders or more, such as /var/lib/mezzo/volumes, not ${JSON.stringify(root)}`;
   if (numbers.httpPort === numbers.metricsPort)
     return `--http-port and --metrics-port are both ${numbers.httpPort}; choose another, or 0 for --metrics-port to serve both on one`;
   const level = values['log-level'] ?? environment['LOG_LEVEL'];

@@ -111,6 +111,7 @@ function configOf(flags: Flags, identity: string): OperatorConfig {
     offerTimeoutMs: flags.offerTimeoutSeconds * 1000,
     retentionMs: flags.retentionSeconds * 1000,
     lostAfterMs: flags.lostAfterSeconds * 1000,
+    volumes: { root: flags.volumeRoot, image: flags.volumeImage ?? flags.defaultTaskImage },
     frameworks: {
       defaultNamespace: flags.frameworkNamespace,
       forbiddenNamespaces: [flags.namespace, 'kube-system', 'kube-public', 'kube-node-lease'],

@@ -33,6 +33,7 @@ import { rememberFor } from '../controllers/shared/rememberFor.ts';
 import { createLauncher, type LaunchQueue } from '../controllers/task/launcher.ts';
 import { timeOf } from '../controllers/task/taskView.ts';
 import type { UsageBoard } from '../controllers/usage.ts';
+import { createVolumeController } from '../controllers/volume/volumeController.ts';
 import type { World } from '../controllers/world.ts';
 import { type Resources, resources, sumOf } from '../model/resources.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -74,6 +75,7 @@ export const CONTROLLER_NAMES = [
   'reservation',
   'maintenance',
   'preemption',
+  'volume',
 ] as const;
 export type ControllerName = (typeof CONTROLLER_NAMES)[number];
 
@@ -169,6 +171,10 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     reservation,
     maintenance,
     preemption,
+    volume: createVolumeController({
+      ...options,
+      config: { ...config.volumes, namespace: config.namespace },
+    }),
   };
   const reconcile = Object.fromEntries(
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),

@@ -1,5 +1,6 @@
 import { isOpen } from '../controllers/preemption/records.ts';
 import { isAmbiguousEnd, isTaskPod, taskViewOf } from '../controllers/task/taskView.ts';
+import { VOLUME_LABEL } from '../controllers/volume/volumeNames.ts';
 import type { World } from '../controllers/world.ts';
 import { stableJson } from '../model/hash.ts';
 import { jobKeyOf } from '../model/job.ts';
@@ -44,6 +45,11 @@ export function routeEvents(
     for (const job of world.serviceJobs.list()) enqueue('serviceJob', keyOf(job));
     for (const job of world.adhocJobs.list()) enqueue('adhocJob', keyOf(job));
   };
+  const volumesOfPod = (pod: Pod): void => {
+    const own = pod.metadata.labels?.[VOLUME_LABEL];
+    if (own !== undefined) enqueue('volume', own);
+    if (isTaskPod(pod)) for (const name of taskViewOf(pod).volumes) enqueue('volume', name);
+  };
   const stops = [
     world.serviceJobs.subscribe(({ object }) => {
       enqueue('serviceJob', keyOf(object));
@@ -67,6 +73,7 @@ export function routeEvents(
         const controller = labels[LABEL.jobKind] === 'ServiceJob' ? 'serviceJob' : 'adhocJob';
         enqueue(controller, `${object.metadata.namespace ?? ''}/${job}`);
       }
+      volumesOfPod(object);
       trigger();
     }),
     world.nodes.subscribe(({ object }) => {
@@ -93,6 +100,7 @@ export function routeEvents(
     }),
     world.reservations.subscribe(({ object }) => {
       enqueue('reservation', object.metadata.name);
+      if (object.spec.volume !== undefined) enqueue('volume', object.metadata.name);
       trigger();
     }),
     world.maintenanceWindows.subscribe(({ object }) => {

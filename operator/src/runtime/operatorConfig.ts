@@ -1,4 +1,5 @@
 import type { FrameworkHubConfig } from '../controllers/framework/types.ts';
+import type { VolumeConfig } from '../controllers/volume/folderPod.ts';
 
 /** Every setting of the operator; times in milliseconds. */
 export interface OperatorConfig {
@@ -27,6 +28,8 @@ export interface OperatorConfig {
   readonly watchSilentMs: number;
   /** A watch without news for longer makes the process unfit to lead. */
   readonly watchStaleMs: number;
+  /** Persistent volumes of frameworks: where they are on agents, and the image that looks after their folders. */
+  readonly volumes: Pick<VolumeConfig, 'root' | 'image'>;
   readonly frameworks: Omit<FrameworkHubConfig, 'epoch'>;
 }
 
@@ -44,4 +47,5 @@ export const DEFAULT_CONFIG: Omit<OperatorConfig, 'identity' | 'namespace' | 'fr
   quarantineMs: 300_000,
   watchSilentMs: 150_000,
   watchStaleMs: 210_000,
+  volumes: { root: '/var/lib/mezzo/volumes', image: 'docker.io/library/busybox:1.36' },
 };

@@ -19,6 +19,12 @@ const grouped = (
 export const PODS = core('pods', 'Pod', true);
 export const NODES = core('nodes', 'Node', false);
 export const NAMESPACES = core('namespaces', 'Namespace', false);
+export const PERSISTENT_VOLUMES = core('persistentvolumes', 'PersistentVolume', false);
+export const PERSISTENT_VOLUME_CLAIMS = core(
+  'persistentvolumeclaims',
+  'PersistentVolumeClaim',
+  true,
+);
 export const SERVICES = core('services', 'Service', true);
 export const SECRETS = core('secrets', 'Secret', true);
 export const CONFIG_MAPS = core('configmaps', 'ConfigMap', true);
