@@ -95,6 +95,18 @@ describe('LeaderElection', () => {
     expect((await lease()).spec?.renewTime).toMatch(/^2026-01-01T00:0[01]:\d\d\.\d{6}Z$/);
   });
 
+  test('whoever starts where the killed leader was does not send callers to itself', async () => {
+    const { world, server } = setUp();
+    const a = new Contender(world, server, 'a');
+    await world.advance(100);
+    a.network = 'refused';
+    const next = new Contender(world, server, 'next', { address: 'http://a' });
+    await world.advance(5_000);
+    expect([next.election.isLeader(), next.election.leaderAddress()]).toEqual([false, undefined]);
+    await world.advance(60_000);
+    expect([next.election.isLeader(), next.election.leaderAddress()]).toEqual([true, 'http://a']);
+  });
+
   test('of many that start at once exactly one leads', async () => {
     const { world, server } = setUp();
     const all = ['a', 'b', 'c', 'd', 'e'].map((name) => new Contender(world, server, name));

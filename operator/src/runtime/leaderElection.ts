@@ -129,9 +129,13 @@ export class LeaderElection implements Leadership {
     return this.#state;
   }
 
-  /** Where the present leader said it can be reached; a standby sends callers there. */
+  /**
+   * Where the present leader said it can be reached; a standby sends callers there. Never here unless this process leads: a
+   * lease of the process that was here before would send its callers round in circles.
+   */
   leaderAddress(): string | undefined {
-    return this.#leaderAddress;
+    const isHere = this.#leaderAddress === this.#claim.address;
+    return isHere && this.#state.kind !== 'leading' ? undefined : this.#leaderAddress;
   }
 
   async #run(): Promise<void> {
