@@ -27,6 +27,8 @@ interface HostOptions {
   readonly lifetime: Lifetime;
   /** Further flags of the operator. */
   readonly operatorArgs?: readonly string[];
+  /** Where the operator serves its callers; by default a free port. */
+  readonly httpPort?: number;
   /** Where the agents serve what old clients read from Mesos agents; not served without it. */
   readonly agentMesosPort?: number;
 }
@@ -44,7 +46,8 @@ function script(path: string): string {
 
 /** Starts the operator and waits until it says it is ready. */
 export async function startOperator(options: HostOptions): Promise<OperatorEndpoints> {
-  const [httpPort, metricsPort] = await freePorts(2);
+  const [freePort, metricsPort] = await freePorts(2);
+  const httpPort = options.httpPort ?? freePort;
   const schedulerUrl = `http://127.0.0.1:${httpPort}`;
   const metricsUrl = `http://127.0.0.1:${metricsPort}`;
   const child = await startProcess({

@@ -94,10 +94,8 @@ realNodesSuite('external frameworks on real kubelets', () => {
     'npm mesos-framework, as published, runs a command to TASK_FINISHED, and its Pod printed what the command says',
     async () => {
       expect(clientVersion()).toBe('0.5.3');
-      const { hostname, port } = new URL(operator.schedulerUrl);
       const client = new MesosFrameworkClient(
-        hostname,
-        Number(port),
+        operator.schedulerUrl,
         'echo "six times seven is $((6*7))"; sleep 3',
       );
       npm = client;

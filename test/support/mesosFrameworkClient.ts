@@ -24,8 +24,10 @@ export class MesosFrameworkClient {
   readonly #child: ChildProcess;
   readonly #folder = mkdtempSync(join(tmpdir(), 'mesos-framework-'));
 
-  constructor(host: string, port: number, command: string, silenceSeconds = 10) {
-    const args = [RUNNER, host, String(port), command, this.#folder, String(silenceSeconds)];
+  constructor(url: string, command: string, instances = 1, silenceSeconds = 10) {
+    const { hostname, port } = new URL(url);
+    const numbers = [silenceSeconds, instances].map(String);
+    const args = [RUNNER, hostname, port, command, this.#folder, ...numbers];
     this.#child = spawn(process.execPath, args, {
       env: { PATH: process.env['PATH'] },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -46,8 +48,11 @@ export class MesosFrameworkClient {
     else this.stderr += `${line}\n`;
   }
 
-  states(): string[] {
-    return this.events.flatMap((one) => (one.state === undefined ? [] : [one.state]));
+  /** States that were told, in order: of one task or of all. */
+  states(task?: string): string[] {
+    return this.events.flatMap((one) =>
+      one.state === undefined || (task !== undefined && one.task !== task) ? [] : [one.state],
+    );
   }
 
   async stop(): Promise<void> {
