@@ -121,6 +121,7 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     unavailable: () => late.maintenance?.unavailable() ?? new Map(),
     onBackOff: (backOff) => tellBackOff({ world, recorder, log }, backOff),
     batchMs: config.batchMs,
+    sliceMs: config.sliceMs,
     safetyNetMs: config.safetyNetMs,
     offerTimeoutMs: config.offerTimeoutMs,
     allocate: { minAllocatable: MIN_ALLOCATABLE, mode: 'mezzo', fairnessExclude: [] },

@@ -13,6 +13,8 @@ export interface OperatorConfig {
   readonly retryPeriodMs: number;
   /** Changes within this time are answered by one allocation cycle. */
   readonly batchMs: number;
+  /** An allocation cycle gives way to everything else after about this long; 0: wherever it may. */
+  readonly sliceMs: number;
   /** A cycle runs at least this often. */
   readonly safetyNetMs: number;
   readonly offerTimeoutMs: number;
@@ -39,6 +41,7 @@ export const DEFAULT_CONFIG: Omit<OperatorConfig, 'identity' | 'namespace' | 'fr
   renewDeadlineMs: 10_000,
   retryPeriodMs: 2_000,
   batchMs: 10,
+  sliceMs: 8,
   safetyNetMs: 5_000,
   offerTimeoutMs: 60_000,
   retentionMs: 120_000,

@@ -76,7 +76,8 @@ export function decideRescinds(input: RescindInput): readonly Rescind[] {
   return rescinds;
 }
 
-function newestFirst(offers: readonly OutstandingOffer[]): readonly OutstandingOffer[] {
+/** The order in which offers are taken back. */
+export function newestFirst(offers: readonly OutstandingOffer[]): readonly OutstandingOffer[] {
   return offers.toSorted(
     (left, right) => right.issuedAtMs - left.issuedAtMs || (left.id < right.id ? 1 : -1),
   );

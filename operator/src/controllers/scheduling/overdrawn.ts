@@ -1,3 +1,4 @@
+import type { OverLimit } from '../../allocator/drivenAllocator.ts';
 import { parentPath, pathAndAncestors } from '../../allocator/rolePaths.ts';
 import type { Allocation, AllocatorSnapshot, RoleSpec } from '../../allocator/types.ts';
 import {
@@ -111,17 +112,26 @@ export function aboveLimits(
 ): readonly OutstandingOffer[] {
   if (snapshot.roles.every((role) => Object.keys(role.limits).length === 0)) return [];
   const consumed = consumedWith(snapshot, offers);
+  const over = snapshot.roles
+    .filter((role) => Object.keys(role.limits).length > 0)
+    .map(({ path, limits }) => ({ path, over: excess(consumed.get(path) ?? {}, limits) }));
+  return beyondLimits(over, offers);
+}
+
+/** Offers, newest first, that bring roles back below their limits as far as offers can. */
+export function beyondLimits(
+  limited: readonly OverLimit[],
+  offers: readonly OutstandingOffer[],
+): readonly OutstandingOffer[] {
   const gone = new Set<OutstandingOffer>();
-  for (const role of snapshot.roles) {
-    if (Object.keys(role.limits).length === 0) continue;
-    let over: Resources = excess(consumed.get(role.path) ?? {}, role.limits);
-    for (const offer of gone) {
-      if (isWithin(offer.role, role.path)) over = subtract(over, unreservedPart(offer));
-    }
+  for (const { path, over: excessOfRole } of limited) {
+    let over: Resources = excessOfRole;
+    for (const offer of gone)
+      if (isWithin(offer.role, path)) over = subtract(over, unreservedPart(offer));
     for (const offer of offers) {
       if (isEmpty(over)) break;
       const counted = unreservedPart(offer);
-      if (gone.has(offer) || !isWithin(offer.role, role.path) || !touches(counted, over)) continue;
+      if (gone.has(offer) || !isWithin(offer.role, path) || !touches(counted, over)) continue;
       gone.add(offer);
       over = subtract(over, counted);
     }

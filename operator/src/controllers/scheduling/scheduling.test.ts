@@ -118,6 +118,7 @@ beforeEach(() => {
     unavailable: () => away,
     onBackOff: (backOff) => backOffs.push(backOff),
     batchMs: 10,
+    sliceMs: 8,
     safetyNetMs: 5_000,
     offerTimeoutMs: 60_000,
     allocate: { minAllocatable: [{ cpus: 10 }], mode: 'mezzo', fairnessExclude: [] },

@@ -266,9 +266,8 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   agent(node: Node): AgentFigures {
-    const id = agentId(node.metadata.name);
-    const { facts, ledger } = this.#mirror.readAnew(id);
-    return { agent: facts.agent, ledger, offers: [...this.#desk.onAgent(id)] };
+    const offers = [...this.#desk.onAgent(agentId(node.metadata.name))];
+    return { ...this.#mirror.figures(node), offers };
   }
 
   #member(id: FrameworkId): AllocatorFramework | undefined {

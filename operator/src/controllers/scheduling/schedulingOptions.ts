@@ -29,6 +29,8 @@ export interface SchedulingOptions {
   /** A framework let its offers run out again and again, and is left in peace for a while. */
   readonly onBackOff: (backOff: BackOff) => void;
   readonly batchMs: number;
+  /** A cycle gives way to everything else after about this long; 0: wherever it may. */
+  readonly sliceMs: number;
   readonly safetyNetMs: number;
   readonly offerTimeoutMs: number;
   readonly allocate: Omit<AllocateOptions, 'nowMs' | 'seed'>;

@@ -8,7 +8,7 @@ import type {
   OfferFilter,
 } from '../../allocator/types.ts';
 import { agentId, JOBS_FRAMEWORK } from '../../model/ids.ts';
-import { NO_RESOURCES } from '../../model/resources.ts';
+import { isEmpty, NO_RESOURCES } from '../../model/resources.ts';
 import type { Node, Pod } from '../../schema/kubeObjects.ts';
 import type { OutstandingOffer } from '../../state/offerBook.ts';
 import type { CapacityHold } from '../job/decideMatch.ts';
@@ -45,32 +45,15 @@ export interface AgentFigures {
   readonly offers: readonly OutstandingOffer[];
 }
 
-export type AgentSources = Pick<
-  SnapshotInput,
-  'world' | 'assumed' | 'offers' | 'reservations' | 'inMaintenance' | 'nowMs'
->;
-
-export function gatherAgent(input: AgentSources, node: Node): AgentFigures {
-  const { name } = node.metadata;
-  const ledger = ledgerOf(
-    input.world.pods.byIndex('node', name),
-    input.assumed.filter((pod) => pod.spec.nodeName === name),
-  );
-  const offers = [...input.offers].filter((offer) => offer.agent === name);
-  return { agent: agentOf(input, node, ledger), ledger, offers };
-}
-
 /** Reads the caches and the offers in memory into what one allocation cycle looks at. */
 export function gatherSnapshot(input: SnapshotInput): GatheredSnapshot {
   const { world } = input;
   const ledger = ledgerOf(world.pods.list(), input.assumed);
   const agents = world.nodes.list().map((node) => agentOf(input, node, ledger));
   const roles = roleTableOf(world.roles.list(), world.quotas.list()).specs;
-  const allocations = [
-    ...ledger.tasks.map(taskAllocation),
-    ...[...input.offers].map((offer) => offerAllocation(offer, input.reservations)),
-    ...openHolds(input.holds, ledger.tasks).map(holdAllocation),
-  ];
+  const { offers, reservations } = input;
+  const holds = openHolds(input.holds, ledger.tasks);
+  const allocations = allocationsOn({ tasks: ledger.tasks, offers, holds, reservations });
   return {
     ledger,
     snapshot: {
@@ -84,7 +67,7 @@ export function gatherSnapshot(input: SnapshotInput): GatheredSnapshot {
   };
 }
 
-function agentOf(input: AgentSources, node: Node, ledger: Ledger): AllocatorAgent {
+function agentOf(input: SnapshotInput, node: Node, ledger: Ledger): AllocatorAgent {
   const { name } = node.metadata;
   return allocatorAgentOf({
     node,
@@ -106,6 +89,34 @@ export function openHolds(
   return holds.filter((hold) => !running.has(`${hold.jobKey}#${hold.instance}`));
 }
 
+/** As `openHolds`, by a look at the Pods of the jobs that have a hold. `assumed`: Pods on their way. */
+export function openHoldsNow(
+  world: Pick<World, 'pods'>,
+  assumed: Iterable<Pod>,
+  holds: readonly CapacityHold[],
+): readonly CapacityHold[] {
+  if (holds.length === 0) return holds;
+  const jobs = new Set(holds.map((hold) => hold.jobKey));
+  const pods = [...jobs].flatMap((job) => world.pods.byIndex('job', job));
+  return openHolds(holds, ledgerOf(pods, [...assumed]).tasks);
+}
+
+/** What is taken: by tasks, offers and holds, in this order. */
+export function allocationsOn(of: {
+  readonly tasks: readonly TaskView[];
+  readonly offers: Iterable<OutstandingOffer>;
+  readonly holds: readonly CapacityHold[];
+  readonly reservations: SnapshotInput['reservations'];
+}): readonly Allocation[] {
+  // Which task is charged to which of several reservations must not depend on the order in which they were seen.
+  const isAnyReserved = of.tasks.some((task) => !isEmpty(task.reserved));
+  const tasks = isAnyReserved
+    ? of.tasks.toSorted((left, right) => (left.key < right.key ? -1 : 1))
+    : of.tasks;
+  const offers = Array.from(of.offers, (offer) => offerAllocation(offer, of.reservations));
+  return [...tasks.map(taskAllocation), ...offers, ...of.holds.map(holdAllocation)];
+}
+
 function taskAllocation(task: TaskView): Allocation {
   return {
     agent: task.agent,
@@ -120,7 +131,8 @@ function taskAllocation(task: TaskView): Allocation {
   };
 }
 
-function offerAllocation(
+/** An offer as the allocator counts it. */
+export function offerAllocation(
   offer: OutstandingOffer,
   reservations: SnapshotInput['reservations'],
 ): Allocation {

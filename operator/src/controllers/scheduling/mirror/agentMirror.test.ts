@@ -1,9 +1,10 @@
 import { expect, test } from '@jest/globals';
-import { FakeClock } from '../../../../test/support/fakeClock.ts';
-import { OperatorWorld, taskPod } from '../../../../test/support/operatorWorld.ts';
-import { agentId, frameworkId, offerId, rolePath } from '../../model/ids.ts';
-import type { OutstandingOffer } from '../../state/offerBook.ts';
-import { gatherAgent, gatherSnapshot, type SnapshotInput } from './snapshot.ts';
+import { FakeClock } from '../../../../../test/support/fakeClock.ts';
+import { OperatorWorld, taskPod } from '../../../../../test/support/operatorWorld.ts';
+import { agentId, frameworkId, offerId, rolePath } from '../../../model/ids.ts';
+import type { OutstandingOffer } from '../../../state/offerBook.ts';
+import { gatherSnapshot, type SnapshotInput } from '../snapshot.ts';
+import { AgentMirror } from './agentMirror.ts';
 
 const NAMES = ['node-1', 'node-2', 'node-3'];
 
@@ -19,7 +20,7 @@ const offerOn = (agent: string): OutstandingOffer => ({
   issuedAtMs: 0,
 });
 
-test('the figures of one agent are those of the whole snapshot', () => {
+test('says of each agent what a look at the whole cluster does', () => {
   const clock = new FakeClock();
   const all = new OperatorWorld(clock);
   for (const name of NAMES) all.node(name, { cpu: '4', memory: '4Gi', pods: '10' });
@@ -50,18 +51,30 @@ test('the figures of one agent are those of the whole snapshot', () => {
     nowMs: clock.nowMs(),
   };
   const { snapshot, ledger } = gatherSnapshot(input);
+  const mirror = new AgentMirror({
+    world: all.world,
+    launcher: { assumed: () => input.assumed },
+    clock,
+    holds: () => [],
+    reservations: () => input.reservations,
+    inMaintenance: () => input.inMaintenance,
+    offersOn: (agent) => [...input.offers].filter((one) => one.agent === agent),
+  });
+  mirror.look();
+  for (const _ of mirror.refresh());
   const nodes = all.world.nodes.list();
   expect(nodes).toHaveLength(NAMES.length);
   for (const node of nodes) {
     const id = agentId(node.metadata.name);
-    const one = gatherAgent(input, node);
-    expect(one.agent).toEqual(snapshot.agents.find((agent) => agent.id === id));
-    expect(one.ledger.tasks).toEqual(ledger.tasks.filter((task) => task.agent === id));
-    expect(one.ledger.foreign.get(id)).toEqual(ledger.foreign.get(id));
-    expect(one.offers.map((offer) => offer.id)).toEqual(
-      id === 'node-1' ? [] : [`offer-${node.metadata.name}`],
+    const one = mirror.record(id);
+    expect(one?.facts.agent).toEqual(snapshot.agents.find((agent) => agent.id === id));
+    expect(one?.facts.allocations).toEqual(
+      snapshot.allocations.filter((taken) => taken.agent === id),
     );
+    expect(one?.ledger.tasks).toEqual(ledger.tasks.filter((task) => task.agent === id));
+    expect(one?.ledger.foreign.get(id)).toEqual(ledger.foreign.get(id));
+    expect(mirror.figures(node).agent).toEqual(one?.facts.agent);
   }
-  const counts = nodes.map((node) => gatherAgent(input, node).ledger.tasks.length);
+  const counts = nodes.map((node) => mirror.figures(node).ledger.tasks.length);
   expect(counts).toEqual([1, 0, 1]);
 });
