@@ -45,11 +45,6 @@ export function routeEvents(
     for (const job of world.serviceJobs.list()) enqueue('serviceJob', keyOf(job));
     for (const job of world.adhocJobs.list()) enqueue('adhocJob', keyOf(job));
   };
-  const volumesOfPod = (pod: Pod): void => {
-    const own = pod.metadata.labels?.[VOLUME_LABEL];
-    if (own !== undefined) enqueue('volume', own);
-    if (isTaskPod(pod)) for (const name of taskViewOf(pod).volumes) enqueue('volume', name);
-  };
   const stops = [
     world.serviceJobs.subscribe(({ object }) => {
       enqueue('serviceJob', keyOf(object));
@@ -73,7 +68,7 @@ export function routeEvents(
         const controller = labels[LABEL.jobKind] === 'ServiceJob' ? 'serviceJob' : 'adhocJob';
         enqueue(controller, `${object.metadata.namespace ?? ''}/${job}`);
       }
-      volumesOfPod(object);
+      for (const name of volumesAbout(object)) enqueue('volume', name);
       trigger();
     }),
     world.nodes.subscribe(({ object }) => {
@@ -111,6 +106,12 @@ export function routeEvents(
   return () => {
     for (const stop of stops) stop();
   };
+}
+
+/** Volumes a Pod looks after, or holds. */
+function volumesAbout(pod: Pod): readonly string[] {
+  const own = pod.metadata.labels?.[VOLUME_LABEL];
+  return [...(own === undefined ? [] : [own]), ...(isTaskPod(pod) ? taskViewOf(pod).volumes : [])];
 }
 
 /** The moment a task's Pod was seen to fail without any container having started. */
