@@ -16,6 +16,8 @@ export interface AgentConfig {
   readonly httpPort: number;
   /** Absent: nothing of the Mesos agent is served. */
   readonly mesos: MesosConfig | undefined;
+  /** Absent: no custom executors on this node. */
+  readonly executors: ExecutorConfig | undefined;
   readonly intervalMs: number;
   readonly reportUrl: string | undefined;
   readonly reportCaFile: string | undefined;
@@ -30,6 +32,14 @@ export interface MesosConfig {
   readonly port: number;
   readonly podsDir: string;
   readonly logsDir: string;
+}
+
+export interface ExecutorConfig {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Host, or host and port, at which executors on this node reach it. */
+  readonly advertised: string;
 }
 
 interface Flag {
@@ -56,6 +66,13 @@ const FLAGS = {
     help: 'port of what old clients read from a Mesos agent, usually 5051; not served without it',
   },
   'mesos-host': { default: '127.0.0.1', help: 'address that port listens on' },
+  'executor-port': {
+    help: 'port of the v1 executor API for custom executors; not served without it',
+  },
+  'executor-host': { default: '0.0.0.0', help: 'address that port listens on' },
+  'executor-advertise': {
+    help: "host, or host:port, at which Pods of this node reach that port; it must outlive the agent's Pod",
+  },
   'pods-dir': {
     default: '/var/lib/kubelet/pods',
     help: "where the kubelet's directory of Pods is mounted",
@@ -174,6 +191,7 @@ function readConfig(
             podsDir: path('pods-dir'),
             logsDir: path('pod-logs-dir'),
           },
+    executors: executorConfig(text, integer),
     intervalMs,
     reportUrl: reportUrl(text('report-url')),
     reportCaFile: text('report-ca-file'),
@@ -196,6 +214,22 @@ function readConfig(
         oneOf('lend-guaranteed', text('lend-guaranteed'), ['true', 'false']) === 'true',
     },
   };
+}
+
+function executorConfig(
+  text: (name: FlagName) => string | undefined,
+  integer: (name: FlagName, min: number, max: number) => number,
+): ExecutorConfig | undefined {
+  if (text('executor-port') === undefined) return undefined;
+  if (text('report-url') === undefined)
+    throw new BadFlag('--executor-port needs --report-url: the operator says what executors do');
+  const host = address('executor-host', text('executor-host'));
+  const advertised = text('executor-advertise') ?? host;
+  if (['0.0.0.0', '::'].includes(advertised) || !/^[A-Za-z0-9.:[\]-]{1,255}$/.test(advertised))
+    throw new BadFlag(
+      `--executor-advertise is "${advertised}"; it takes the host, or host:port, at which Pods of this node reach the agent`,
+    );
+  return { host, port: integer('executor-port', 0, 65535), advertised };
 }
 
 function parseFlags(args: readonly string[]): { readonly [name: string]: string | undefined } {

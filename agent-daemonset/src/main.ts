@@ -2,13 +2,16 @@ import { createSeededRng } from '../../operator/src/model/seededRng.ts';
 import type { Clock } from '../../operator/src/ports/clock.ts';
 import type { Logger } from '../../operator/src/ports/logger.ts';
 import { createKubeApi, type KubeApiClient } from '../../operator/src/store/kube/createKubeApi.ts';
+import { startExecutorServer } from './adapters/httpExecutorServer.ts';
 import { HttpNodeViews } from './adapters/httpNodeViews.ts';
+import { HttpOperatorLink } from './adapters/httpOperatorLink.ts';
 import { HttpReportSender } from './adapters/httpReportSender.ts';
 import { createNodeHostFiles } from './adapters/nodeHostFiles.ts';
 import { createNodeTaskFiles } from './adapters/nodeTaskFiles.ts';
 import { createPinoLogger } from './adapters/pinoLogger.ts';
 import { systemClock } from './adapters/systemClock.ts';
 import { type AgentConfig, parseConfig, usageText } from './config.ts';
+import { ExecutorRelay } from './executor/executorRelay.ts';
 import { startAgentServer } from './http/agentServer.ts';
 import { startMesosServer } from './http/mesosServer.ts';
 import { TaskSandbox } from './mesos/taskSandbox.ts';
@@ -57,10 +60,12 @@ async function runAgent(config: AgentConfig, clock: Clock, log: Logger): Promise
   const agent = createAgent(config, { clock, log, kube, sender });
   const server = await startAgentServer(agent, config.httpPort);
   const mesos = await startMesos(config, agent, clock, log);
+  const executors = await startExecutors(config, clock, log, stop.signal);
   log.info('agent started', {
     node: config.node,
     httpPort: server.port,
     ...(mesos === undefined ? {} : { mesosPort: mesos.port }),
+    ...(executors === undefined ? {} : { executorPort: executors.port }),
     cgroupRoot: config.cgroupRoot,
     reportUrl: config.reportUrl ?? 'none',
   });
@@ -69,6 +74,7 @@ async function runAgent(config: AgentConfig, clock: Clock, log: Logger): Promise
   } finally {
     await server.close();
     await mesos?.close();
+    await executors?.close();
     await sender?.close();
     await kube.close();
   }
@@ -99,6 +105,43 @@ async function startMesos(
     close: async () => {
       await server.close();
       await views.close();
+    },
+  };
+}
+
+async function startExecutors(
+  { node, executors, reportUrl, tokenFile, reportCaFile }: AgentConfig,
+  clock: Clock,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<{ readonly port: number; close(): Promise<void> } | undefined> {
+  if (executors === undefined || reportUrl === undefined) return undefined;
+  const { host, port, advertised } = executors;
+  const link = new HttpOperatorLink({
+    operatorUrl: reportUrl,
+    tokenFile,
+    caFile: reportCaFile,
+    onFault: (error) => log.warn('call of an executor not passed on', { error }),
+  });
+  let listening = port;
+  const relay = new ExecutorRelay({
+    node,
+    endpoint: () => (/:\d+$/.test(advertised) ? advertised : `${advertised}:${listening}`),
+    link,
+    clock,
+    log,
+  });
+  const server = await startExecutorServer({ host, port, relay, clock, log });
+  listening = server.port;
+  const running = relay.run(signal).catch((error: unknown) => {
+    log.error('the relay of executors broke', { error });
+  });
+  return {
+    port: server.port,
+    close: async () => {
+      await running;
+      await server.close();
+      await link.close();
     },
   };
 }

@@ -125,6 +125,7 @@ export async function startAgents(
           '--report-url',
           `${options.schedulerUrl}${REPORT_PATH}`,
           ...mesosArgs(options.nodes.indexOf(node), node, options.agentMesosPort),
+          ...executorArgs(options.nodes.indexOf(node), node),
         ],
         dir: options.dir,
         cwd: REPOSITORY,
@@ -153,6 +154,15 @@ function mesosArgs(index: number, node: RealNode, port: number | undefined): rea
     '--pod-logs-dir',
     join(node.dir, 'var-log', 'pods'),
   ];
+}
+
+/** Where the first agent serves custom executors; the address is this cluster's own, so that the port can be fixed. */
+const FIRST_EXECUTOR_PORT = 5061;
+
+/** Pods reach this machine at its end of the bridge between the nodes, see nodeNetwork.ts. */
+function executorArgs(index: number, { address }: RealNode): readonly string[] {
+  const host = address.replace(/\.\d+$/, '.1');
+  return ['--executor-host', host, '--executor-port', String(FIRST_EXECUTOR_PORT + index)];
 }
 
 /** Starts the example framework, which reaches Mezzo only through the scheduler API. */

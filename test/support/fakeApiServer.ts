@@ -45,7 +45,7 @@ export interface Sent {
   readonly by?: string;
   readonly dryRun?: boolean;
 }
-type MainOrStatus = { readonly subresource?: 'status' | undefined };
+type MainOrStatus = { readonly subresource?: 'status' | 'resize' | undefined };
 
 /**
  * An API server in memory: the storage semantics of Kubernetes without the network. Calls are synchronous and
@@ -224,9 +224,7 @@ export class FakeApiServer {
     }
     const asked = change(old);
     this.#refuseStale(store, asked, old);
-    // A resize is a write of the spec that the real server lets nobody make otherwise.
-    const subresource = options.subresource === 'status' ? 'status' : undefined;
-    return this.#write(store, old, asked, { ...options, subresource });
+    return this.#write(store, old, asked, { ...options, subresource: options.subresource });
   }
 
   #apply(

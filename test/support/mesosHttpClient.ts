@@ -33,6 +33,9 @@ interface WireEvent {
   readonly offers?: { readonly offers: readonly WireOfferView[] };
   readonly update?: { readonly status: WireStatus };
   readonly error?: { readonly message: string };
+  /** From an executor; data in base64. */
+  readonly message?: { readonly executor_id: { readonly value: string }; readonly data: string };
+  readonly failure?: object;
 }
 
 export interface MesosHttpClientOptions {
@@ -56,6 +59,9 @@ interface PlannedGroup {
  */
 export class MesosHttpClient {
   readonly statuses: WireStatus[] = [];
+  /** What executors said. */
+  readonly messages: NonNullable<WireEvent['message']>[] = [];
+  readonly failures: object[] = [];
   /** What ERROR events said, and what went wrong while the stream was read. */
   readonly errors: string[] = [];
   url: string;
@@ -177,6 +183,8 @@ export class MesosHttpClient {
 
   async #onEvent(event: WireEvent): Promise<void> {
     if (event.error) this.errors.push(event.error.message);
+    if (event.message) this.messages.push(event.message);
+    if (event.failure) this.failures.push(event.failure);
     for (const offer of event.offers?.offers ?? []) {
       const operations = this.#operationsOn(offer);
       if (operations.length === 0) await this.call('DECLINE', { offer_ids: [offer.id] });

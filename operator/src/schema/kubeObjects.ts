@@ -92,6 +92,8 @@ export interface ContainerStatus {
   readonly restartCount?: number;
   readonly state?: ContainerState;
   readonly lastState?: ContainerState;
+  /** What the kubelet has set aside for it. */
+  readonly allocatedResources?: { readonly [name: string]: string };
   /** `containerd://…`. */
   readonly containerID?: string;
 }

@@ -117,7 +117,7 @@ export function writtenObject(
   options: KindOptions,
   old: KubeObject,
   asked: KubeObject,
-  subresource: 'status' | undefined,
+  subresource: 'status' | 'resize' | undefined,
 ): KubeObject {
   if (
     asked.metadata.name !== old.metadata.name ||
@@ -145,8 +145,20 @@ export function writtenObject(
       `metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted: ${added.join(', ')}`,
     );
   }
-  checkValid(options, next, old);
+  checkValid(options, next, subresource === 'resize' ? resized(old, next) : old);
   return next;
+}
+
+/** The Pod as it was, with the new resources of its containers: a resize may change nothing else. */
+function resized(old: KubeObject, next: KubeObject): KubeObject {
+  const spec = (object: KubeObject) =>
+    (object as { spec?: { containers?: readonly { name: string; resources?: unknown }[] } }).spec;
+  const given = new Map(spec(next)?.containers?.map((one) => [one.name, one.resources]));
+  const containers = spec(old)?.containers?.map((one) => ({
+    ...one,
+    resources: given.get(one.name),
+  }));
+  return { ...old, spec: { ...spec(old), containers } } as KubeObject;
 }
 
 function mainWrite(options: KindOptions, old: KubeObject, asked: KubeObject): KubeObject {

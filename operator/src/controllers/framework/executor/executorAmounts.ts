@@ -1,12 +1,13 @@
+import type { TaskId } from '../../../model/ids.ts';
 import { ANNOTATION } from '../../../model/labels.ts';
 import { add, amountOf, isEmpty, NO_RESOURCES, type Resources } from '../../../model/resources.ts';
 import type { Pod } from '../../../schema/kubeObjects.ts';
 import { amountsFromMesos } from '../../../schema/mesos/resource.ts';
 import type { ExecutorInfo, TaskInfo } from '../../../schema/mesos/task.ts';
 import { formatQuantity, formatResources, resourcesFromKube } from '../../../schema/quantity.ts';
-import { specOf } from '../pod/containerFacts.ts';
+import { specOf, statusOf } from '../pod/containerFacts.ts';
 import { TASK_CONTAINER } from '../pod/podMetadata.ts';
-import { type ExecutorView, hasTaskEnded } from './executorRecord.ts';
+import { type ExecutorView, hasTaskEnded, type StoredTask } from './executorRecord.ts';
 
 /** What an executor's Pod takes while its tasks come and go. */
 
@@ -88,6 +89,30 @@ export function resizeStateOf(pod: Pod): ResizeState {
   const observed = pod.status?.observedGeneration;
   const isSeen = generation === undefined || observed === undefined || observed >= generation;
   return pending === undefined && isSeen ? { kind: 'done' } : { kind: 'waiting' };
+}
+
+/** Of the tasks an executor has not been sent, those there is no room for; all of them when that cannot be told. */
+export function tasksBeyond(
+  pod: Pod,
+  view: ExecutorView,
+  unsent: readonly (readonly [TaskId, StoredTask])[],
+): readonly TaskId[] {
+  const allocated = statusOf(pod, TASK_CONTAINER)?.allocatedResources;
+  const room = resourcesFromKube(allocated ?? specOf(pod, TASK_CONTAINER)?.resources?.requests);
+  const tasks = new Map(view.tasks);
+  for (const [task] of unsent) tasks.delete(task);
+  const beyond: TaskId[] = [];
+  for (const [task, stored] of unsent) {
+    tasks.set(task, stored);
+    const wanted = wantedAmounts({ info: view.info, tasks });
+    const hasRoom = Object.keys(RESIZED).every(
+      (name) => amountOf(wanted, name) <= amountOf(room, name),
+    );
+    if (hasRoom) continue;
+    tasks.delete(task);
+    beyond.push(task);
+  }
+  return beyond.length === 0 ? unsent.map(([task]) => task) : beyond;
 }
 
 /** Why a task cannot join an executor that runs; its Pod can grow in CPU and memory only. */

@@ -61,7 +61,9 @@ export class ExecutorCalls {
     if (fault !== undefined) return fault;
     const pod = entry.pod.metadata.uid ?? '';
     if (kind === 'SUBSCRIBE') return await this.#subscribe(entry, node, call.value);
-    if (this.#options.links.sessionOf(node, pod) === undefined)
+    // What it said last may come after its end, when it has no stream any more.
+    const isLate = kind === 'UPDATE' && hasExecutorEnded(entry);
+    if (!isLate && this.#options.links.sessionOf(node, pod) === undefined)
       return refused(403, 'Executor is not subscribed');
     switch (kind) {
       case 'UPDATE':

@@ -13,12 +13,7 @@ import { hasPodEnded, stateOf } from '../pod/containerFacts.ts';
 import { endOf } from '../pod/endCause.ts';
 import { ENDINGS, type EndCause, type EndingRule } from '../pod/endings.ts';
 import { TASK_CONTAINER } from '../pod/podMetadata.ts';
-import {
-  type ExecutorView,
-  hasTaskEnded,
-  type StoredStatus,
-  type StoredTask,
-} from './executorRecord.ts';
+import { type ExecutorView, hasTaskEnded, type StoredStatus } from './executorRecord.ts';
 
 /** An update that waits for its acknowledgement. */
 export interface PendingStatus {
@@ -46,6 +41,9 @@ export interface ExecutorEntry {
   /** Removed from the cluster: nothing can be written to it any more. */
   gone: boolean;
   readonly tasks: Map<TaskId, TaskEntry>;
+  /** When it was first seen to have ended, by the monotonic clock. */
+  endedAtMs: number | undefined;
+  cancelLastWords: CancelTimer | undefined;
   /** Its framework was told that it ended. */
   isFailureTold: boolean;
 }
@@ -75,19 +73,20 @@ export const hasExecutorEnded = ({ pod, gone }: Pick<ExecutorEntry, 'pod' | 'gon
 export const isExecutorAlive = (entry: ExecutorEntry): boolean =>
   !hasExecutorEnded(entry) && entry.pod.metadata.deletionTimestamp === undefined;
 
-/** What the framework has to be told next of a task; undefined when nothing is owed. */
-export function owedStatus(entry: ExecutorEntry, task: TaskId): StoredStatus | undefined {
+/** What the framework has to be told next of what an executor said; undefined when nothing is owed. */
+export function recordedStatus(entry: ExecutorEntry, task: TaskId): StoredStatus | undefined {
   const stored = entry.view.tasks.get(task);
   const followed = entry.tasks.get(task);
   if (stored === undefined || followed === undefined || followed.isOver) return undefined;
-  const recorded = stored.updates.find((one) => !followed.acknowledged.has(one.uuid));
-  if (recorded !== undefined) return recorded;
-  return hasTaskEnded(stored) ? undefined : endStatus(entry, stored);
+  return stored.updates.find((one) => !followed.acknowledged.has(one.uuid));
 }
 
 /** What is said of a task in the stead of its executor, which ended without a word; undefined while it runs. */
-function endStatus(entry: ExecutorEntry, { info }: StoredTask): StoredStatus | undefined {
-  const { pod, gone } = entry;
+export function endStatus(entry: ExecutorEntry, task: TaskId): StoredStatus | undefined {
+  const { pod, gone, view } = entry;
+  const stored = view.tasks.get(task);
+  if (stored === undefined || hasTaskEnded(stored)) return undefined;
+  const { info } = stored;
   const end = endOf(pod, TASK_CONTAINER, gone);
   if (end === undefined) return undefined;
   const isPlain = TERMINATED.has(end.cause);

@@ -19,11 +19,12 @@ import { reachabilityStatus, UnreachableAgents } from '../pod/unreachableAgents.
 import { containerStatus } from '../pod/wireStatus.ts';
 import {
   type ExecutorEntry,
+  endStatus,
   exitStatusOf,
   hasExecutorEnded,
   isTerminalStatus,
-  owedStatus,
   type PendingStatus,
+  recordedStatus,
   type TaskEntry,
 } from './executorEntry.ts';
 import { executorViewOf, newestState, type StoredStatus, withoutUpdate } from './executorRecord.ts';
@@ -44,6 +45,8 @@ export interface ExecutorUpdatesOptions {
 /** As for every other task. Source: Mesos `src/slave/constants.hpp`, `STATUS_UPDATE_RETRY_INTERVAL_MIN` and `_MAX`. */
 const FIRST_RESEND_MS = 10_000;
 const LONGEST_RESEND_MS = 600_000;
+/** Longer than an agent takes to come back to an operator that was restarted. */
+const LAST_WORDS_MS = 6_000;
 
 /** Follows the Pods of custom executors and delivers what their tasks' framework is owed: in order, until acknowledged. */
 export class ExecutorUpdates {
@@ -154,6 +157,7 @@ export class ExecutorUpdates {
 
   stop(): void {
     for (const framework of this.#byTask.keys()) this.pause(framework);
+    for (const entry of this.#entries.values()) entry.cancelLastWords?.();
   }
 
   #of(framework: FrameworkId): ExecutorEntry[] {
@@ -177,6 +181,7 @@ export class ExecutorUpdates {
   }
 
   #forget(entry: ExecutorEntry): void {
+    entry.cancelLastWords?.();
     for (const task of entry.tasks.keys()) this.#forgetTask(entry, task);
     this.#entries.delete(entry.pod.metadata.uid ?? '');
   }
@@ -216,10 +221,23 @@ export class ExecutorUpdates {
   /** In order: an update that waits for its acknowledgement is not overtaken by what came after it. */
   #offer(entry: ExecutorEntry, task: TaskId, followed: TaskEntry): void {
     if (followed.pending !== undefined) return;
-    const status = owedStatus(entry, task);
+    const status =
+      recordedStatus(entry, task) ??
+      (this.#hasHadLastWords(entry) ? endStatus(entry, task) : undefined);
     if (status === undefined) return;
     followed.pending = { status, attempts: 0, cancel: undefined };
     this.#send(entry, followed.pending);
+  }
+
+  /** What an executor said last may still be on its way when its container has ended. */
+  #hasHadLastWords(entry: ExecutorEntry): boolean {
+    if (!hasExecutorEnded(entry)) return false;
+    const { clock } = this.#options;
+    entry.endedAtMs ??= clock.monotonicMs();
+    const leftMs = entry.endedAtMs + LAST_WORDS_MS - clock.monotonicMs();
+    if (leftMs <= 0) return true;
+    entry.cancelLastWords ??= clock.setTimer(leftMs, () => this.#step(entry));
+    return false;
   }
 
   #send(entry: ExecutorEntry, pending: PendingStatus): void {
@@ -313,6 +331,8 @@ const newEntry = (
   },
   gone: false,
   tasks: new Map(),
+  endedAtMs: undefined,
+  cancelLastWords: undefined,
   isFailureTold: false,
 });
 

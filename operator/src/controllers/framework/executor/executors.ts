@@ -9,7 +9,7 @@ import { updateUuid } from '../names.ts';
 import type { PodWriter } from '../pod/podWriter.ts';
 import type { Audience } from '../pod/statusUpdates.ts';
 import type { ExecutorMessage, FrameworkHubOptions, FrameworkProfile } from '../types.ts';
-import { resizePatch, resizeStateOf } from './executorAmounts.ts';
+import { resizePatch, resizeStateOf, tasksBeyond } from './executorAmounts.ts';
 import { ExecutorCalls } from './executorCalls.ts';
 import {
   type ExecutorEntry,
@@ -220,7 +220,7 @@ export class Executors {
     if (entry === undefined) return;
     const resized = `The executor's Pod could not grow: ${message}`.slice(0, 1024);
     const why = { state: 'TASK_DROPPED', reason: 'REASON_CONTAINER_UPDATE_FAILED' } as const;
-    for (const [task] of this.#unsent(entry))
+    for (const task of tasksBeyond(entry.pod, entry.view, this.#unsent(entry)))
       this.#endUnsent(entry, task, { ...why, message: resized });
   }
 
