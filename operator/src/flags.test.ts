@@ -118,6 +118,22 @@ describe('flags', () => {
       });
     expect(flags(['--fetch-max-mb', '0'])).toMatchObject({ ok: false });
   });
+  test('bounds of the API are set in the units of their flags', () => {
+    expect(valueOf([]).limits).toEqual({});
+    const streams = ['--max-streams', '7', '--max-streams-per-principal', '3'];
+    const waiting = ['--stream-records', '1000', '--stream-buffer-kb', '64'];
+    const calls = ['--calls-per-second', '5', '--body-max-kb', '16'];
+    expect(valueOf([...streams, ...waiting, ...calls]).limits).toEqual({
+      maxStreams: 7,
+      maxStreamsPerPrincipal: 3,
+      streamRecords: 1000,
+      streamBufferBytes: 65_536,
+      callsPerSecond: 5,
+      burst: 10,
+      bodyBytes: 16_384,
+    });
+    expect(USAGE).toContain('largest body of a call (default 4096)');
+  });
   test('--metrics-port 0 serves everything on one port', () => {
     expect(valueOf(['--metrics-port', '0']).metricsPort).toBe(0);
   });
@@ -129,6 +145,8 @@ describe('flags', () => {
 describe('a wrong flag is refused by its name, with what is allowed', () => {
   test.each<[readonly string[], string]>([
     [['--http-port', 'http'], '--http-port must be a whole number from 1 to 65535, not "http"'],
+    [['--max-streams', '0'], '--max-streams must be a whole number from 1 to 9000, not "0"'],
+    [['--body-max-kb', '4x'], '--body-max-kb must be a whole number from 16 to 65536, not "4x"'],
     [['--http-port', ''], '--http-port must be a whole number from 1 to 65535, not ""'],
     [['--http-port', '0'], '--http-port must be a whole number from 1 to 65535, not "0"'],
     [['--http-port=-1'], '--http-port must be a whole number from 1 to 65535, not "-1"'],

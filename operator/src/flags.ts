@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import type { ApiLimits } from './api/context.ts';
+import { LIMIT_OPTIONS, LIMIT_USAGE, limitsOf } from './limitFlags.ts';
 import { ok, type Result, refuse } from './model/result.ts';
 
 /** Flags of the operator; every one may also be left out. */
@@ -31,6 +33,8 @@ export interface Flags {
   readonly retentionSeconds: number;
   readonly lostAfterSeconds: number;
   readonly logLevel: string;
+  /** Those that were given; the others have their defaults. */
+  readonly limits: Partial<ApiLimits>;
 }
 
 const OPTIONS = {
@@ -62,6 +66,7 @@ const OPTIONS = {
   'retention-seconds': { type: 'string' },
   'lost-after-seconds': { type: 'string' },
   'log-level': { type: 'string' },
+  ...LIMIT_OPTIONS,
   help: { type: 'boolean' },
 } as const;
 
@@ -97,6 +102,9 @@ export const USAGE = `usage: operator [flags]           run the operator
                                 the --anonymous-principal there, and nobody on the other listener
   --tls-dir PATH                serve TLS on the http port; tls.crt and tls.key there are read anew when they change
   --log-level LEVEL             trace, debug, info, warn, error (default $LOG_LEVEL or info)
+
+Bounds of the HTTP API:
+${LIMIT_USAGE}
 `;
 
 type Environment = { readonly [name: string]: string | undefined };
@@ -124,6 +132,8 @@ export function parseFlags(
   };
   const fault = faultOf(values, numbers, environment);
   if (fault !== undefined) return refuse(fault);
+  const limits = limitsOf(values);
+  if (!limits.ok) return limits;
   const agentPorts = portRangeOf(values['agent-ports'] ?? '20000-29999');
   if (agentPorts === undefined)
     return refuse(
@@ -161,6 +171,7 @@ export function parseFlags(
       values['agent-service-account'] ?? environment['MEZZO_AGENT_SERVICE_ACCOUNT'],
     basicSecretsDir: values['basic-secrets-dir'],
     audience: values.audience ?? 'mezzo',
+    limits: limits.value,
     logLevel: values['log-level'] ?? environment['LOG_LEVEL'] ?? 'info',
   });
 }

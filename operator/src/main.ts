@@ -174,6 +174,7 @@ async function listen(
       advertisedAddress: `${flags.advertiseIp}:${flags.httpPort}`,
       probes,
       metrics: render,
+      limits: flags.limits,
       views: operator.views,
       operatorApi: {
         cluster: () => operator.cluster(),
@@ -225,12 +226,17 @@ function masterFacts(flags: Flags, operator: Operator, startMs: number): () => M
 }
 
 /** As Mesos tells flags: text by name. None of them is a secret; the one that names secrets is a path. */
-function shownFlags(flags: Flags): { readonly [name: string]: string } {
+function shownFlags({ limits, ...flags }: Flags): { readonly [name: string]: string } {
   return Object.fromEntries(
-    Object.entries(flags).flatMap(([name, value]) =>
+    Object.entries({ ...flags, ...limits }).flatMap(([name, value]) =>
       value === undefined
         ? []
-        : [[name.replaceAll(/[A-Z]/g, (one) => `_${one.toLowerCase()}`), String(value)]],
+        : [
+            [
+              name.replaceAll(/[A-Z]/g, (one) => `_${one.toLowerCase()}`),
+              typeof value === 'object' ? JSON.stringify(value) : String(value),
+            ],
+          ],
     ),
   );
 }
