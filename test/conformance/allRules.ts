@@ -6,7 +6,10 @@ import { FRAMEWORK_INFO_RULES } from './rules/frameworkInfo.ts';
 import { HTTP_RULES } from './rules/http.ts';
 import { ACCEPT_RULES } from './rules/invalidAccepts.ts';
 import { KILL_RULES } from './rules/kill.ts';
+import { MAINTENANCE_RULES } from './rules/maintenance.ts';
 import { LAUNCH_GROUP_RULES, OPERATION_RULES } from './rules/operations.ts';
+import { OPERATOR_API_RULES } from './rules/operatorApi.ts';
+import { READ_RULES } from './rules/reads.ts';
 import { STATUS_CODE_RULES } from './rules/statusCodes.ts';
 import { STATUS_RULES } from './rules/statuses.ts';
 import { SUBSCRIPTION_RULES } from './rules/subscription.ts';
@@ -15,9 +18,11 @@ import { UPDATE_FRAMEWORK_RULES } from './rules/updateFramework.ts';
 /** Every rule, in the order of the sections. */
 export const ALL_RULES: readonly Rule[] = [
   ...HTTP_RULES,
+  ...READ_RULES,
   ...STATUS_CODE_RULES,
   ...CALL_RULES,
   ...EVENT_RULES,
+  ...MAINTENANCE_RULES,
   ...FRAMEWORK_INFO_RULES,
   ...SUBSCRIPTION_RULES,
   ...STATUS_RULES,
@@ -27,4 +32,5 @@ export const ALL_RULES: readonly Rule[] = [
   ...ACCEPT_RULES,
   ...OPERATION_RULES,
   ...LAUNCH_GROUP_RULES,
+  ...OPERATOR_API_RULES,
 ];

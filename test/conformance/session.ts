@@ -38,6 +38,18 @@ export interface Offer {
   readonly url?: { readonly scheme?: string; readonly address?: { readonly ip?: string } };
   readonly resources?: readonly Resource[];
   readonly allocation_info?: { readonly role?: string };
+  readonly unavailability?: Unavailability;
+}
+interface Unavailability {
+  readonly start: { readonly nanoseconds: number };
+  readonly duration?: { readonly nanoseconds: number };
+}
+export interface InverseOffer {
+  readonly id: Id;
+  readonly framework_id: Id;
+  readonly agent_id?: Id;
+  readonly unavailability: Unavailability;
+  readonly resources?: readonly Resource[];
 }
 export interface Status {
   readonly task_id: Id;
@@ -66,6 +78,8 @@ export interface Event {
   };
   readonly offers?: { readonly offers?: readonly Offer[] };
   readonly rescind?: { readonly offer_id: Id };
+  readonly inverse_offers?: { readonly inverse_offers?: readonly InverseOffer[] };
+  readonly rescind_inverse_offer?: { readonly inverse_offer_id: Id };
   readonly update?: { readonly status: Status };
   readonly update_operation_status?: { readonly status: OperationStatus };
   readonly error?: { readonly message: string };
