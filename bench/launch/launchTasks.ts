@@ -1,51 +1,59 @@
-import { type Offer, SchedulerClient, shellTask, type TaskInfo, take } from '../../client/index.ts';
+import { type Dispatcher, Pool } from 'undici';
+import {
+  type Offer,
+  type SchedulerEvent,
+  shellTask,
+  type TaskInfo,
+  take,
+} from '../../client/index.ts';
+import { RecordReader } from '../../client/src/recordReader.ts';
 
+const PATH = '/api/v1/scheduler';
+const JSON_HEADERS = { 'content-type': 'application/json' };
 const NEEDS = { cpus: 0.1, mem: 32 };
 /** Tasks per offer, so that the work spreads over the nodes. */
 const PER_OFFER = 10;
-/** Offers that are gathered before a clock starts: the measurement is of launching, not of the first cycle. */
-const GATHER_MS = 3_000;
+const CALL_CONNECTIONS = 8;
+const SUBSCRIBE_TRIES = 60;
 
-/** A framework that launches tasks on whatever it is offered, when it is told to. */
+/**
+ * A framework that launches tasks on whatever it is offered, when it is told to, and acknowledges what it hears. It shares
+ * the machine with what is measured, so it is as lean as what posts the same Pods.
+ */
 export class LaunchingFramework {
   readonly #offers: Offer[] = [];
-  readonly #client: SchedulerClient;
+  readonly #stream: Pool;
+  readonly #calls: Pool;
+  #id = '';
+  #headers: Record<string, string> = JSON_HEADERS;
   /** How many tasks there shall be. */
   #wanted = 0;
   #launched = 0;
   #running = 0;
+  #failure: Error | undefined;
+  readonly #subscribed = Promise.withResolvers<void>();
 
   constructor(url: string) {
-    this.#client = new SchedulerClient({
-      url,
-      framework: { user: 'nobody', name: 'bench-launch', failover_timeout: 600 },
-      handlers: {
-        onOffers: (more) => {
-          this.#offers.push(...more);
-          this.#useOffers();
-        },
-        onRescind: (id) => {
-          const at = this.#offers.findIndex((one) => one.id.value === id);
-          if (at >= 0) this.#offers.splice(at, 1);
-        },
-        onUpdate: (status) => {
-          if (status.state === 'TASK_RUNNING') this.#running += 1;
-        },
-      },
-    });
-    this.#client.run().catch((error: unknown) => {
-      process.stderr.write(`the framework failed: ${String(error)}\n`);
+    this.#stream = new Pool(url, { connections: 1, bodyTimeout: 0 });
+    this.#calls = new Pool(url, { connections: CALL_CONNECTIONS });
+    this.#subscribe().catch((cause: unknown) => {
+      this.#failure = new Error('the framework failed', { cause });
+      this.#subscribed.reject(this.#failure);
     });
   }
 
-  /** Tasks whose first TASK_RUNNING has come. */
+  get subscribed(): Promise<void> {
+    return this.#subscribed.promise;
+  }
+
+  /** Tasks that have been seen running. */
   get running(): number {
     return this.#running;
   }
 
-  /** Lets offers come in and everything else come to rest. */
-  async gather(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+  /** Why it listens no more. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   /** So many tasks more; the first ACCEPT goes out before this returns if there are offers. */
@@ -54,8 +62,63 @@ export class LaunchingFramework {
     this.#useOffers();
   }
 
-  stop(): void {
-    this.#client.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.#stream.destroy(), this.#calls.destroy()]);
+  }
+
+  async #subscribe(): Promise<void> {
+    const { headers, body } = await this.#opened();
+    this.#headers = { ...JSON_HEADERS, 'mesos-stream-id': String(headers['mesos-stream-id']) };
+    const reader = new RecordReader();
+    for await (const bytes of body)
+      for (const record of reader.push(bytes as Uint8Array))
+        this.#onEvent(JSON.parse(Buffer.from(record).toString('utf8')) as SchedulerEvent);
+    throw new Error('the operator ended the stream');
+  }
+
+  /** Sends SUBSCRIBE until the operator leads and knows its cluster. */
+  async #opened(): Promise<Dispatcher.ResponseData> {
+    const info = { user: 'nobody', name: 'bench-launch', failover_timeout: 600 };
+    for (let tries = 1; ; tries += 1) {
+      const reply = await this.#stream.request({
+        path: PATH,
+        method: 'POST',
+        headers: { ...JSON_HEADERS, accept: 'application/json' },
+        body: JSON.stringify({ type: 'SUBSCRIBE', subscribe: { framework_info: info } }),
+      });
+      if (reply.statusCode === 200) return reply;
+      const said = `SUBSCRIBE: ${reply.statusCode} ${await reply.body.text()}`;
+      if (reply.statusCode !== 503 || tries === SUBSCRIBE_TRIES) throw new Error(said);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
+  #onEvent(event: SchedulerEvent): void {
+    switch (event.type) {
+      case 'SUBSCRIBED':
+        this.#id = event.subscribed.framework_id.value;
+        this.#subscribed.resolve();
+        return;
+      case 'OFFERS':
+        this.#offers.push(...(event.offers.offers ?? []));
+        this.#useOffers();
+        return;
+      case 'RESCIND': {
+        const id = event.rescind.offer_id.value;
+        const at = this.#offers.findIndex((one) => one.id.value === id);
+        if (at >= 0) this.#offers.splice(at, 1);
+        return;
+      }
+      case 'UPDATE': {
+        const { agent_id, task_id, uuid, state } = event.update.status;
+        if (state === 'TASK_RUNNING') this.#running += 1;
+        else if (state !== 'TASK_STARTING') warn(`${task_id.value} is ${state}`, event);
+        if (uuid !== undefined)
+          this.#call('ACKNOWLEDGE', { acknowledge: { agent_id, task_id, uuid } });
+        return;
+      }
+      default:
+    }
   }
 
   #useOffers(): void {
@@ -63,12 +126,13 @@ export class LaunchingFramework {
       const offer = this.#offers.shift();
       if (offer === undefined) return;
       const infos = this.#tasksFor(offer);
-      // Kept for nothing it would be missing elsewhere.
-      const sent =
-        infos.length === 0
-          ? this.#client.decline([offer])
-          : this.#client.launch([offer], infos, { refuse_seconds: 0 });
-      sent.catch((error: unknown) => process.stderr.write(`a launch failed: ${String(error)}\n`));
+      const operations = [{ type: 'LAUNCH', launch: { task_infos: infos } }];
+      // What is left comes back at once; an offer too small for a task is kept for nothing.
+      if (infos.length === 0) this.#call('DECLINE', { decline: { offer_ids: [offer.id] } });
+      else
+        this.#call('ACCEPT', {
+          accept: { offer_ids: [offer.id], operations, filters: { refuse_seconds: 0 } },
+        });
     }
   }
 
@@ -85,4 +149,44 @@ export class LaunchingFramework {
     }
     return infos;
   }
+
+  #call(type: string, body: object): void {
+    const call = { type, framework_id: { value: this.#id }, ...body };
+    const request = { path: PATH, method: 'POST', headers: this.#headers } as const;
+    this.#calls.dispatch({ ...request, body: JSON.stringify(call) }, new AcceptedOnly(type));
+  }
+}
+
+/** Looks at nothing of a reply but its status. */
+class AcceptedOnly implements Dispatcher.DispatchHandler {
+  readonly #type: string;
+
+  constructor(type: string) {
+    this.#type = type;
+  }
+
+  onRequestStart(): void {
+    // Calls are not taken back.
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    if (status !== 202) warn(`${this.#type} answered ${status}`, undefined);
+  }
+
+  onResponseData(): void {
+    // A 202 has no body.
+  }
+
+  onResponseEnd(): void {
+    // Nobody waits.
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    warn(`${this.#type} failed`, error);
+  }
+}
+
+function warn(what: string, cause: unknown): void {
+  const why = cause instanceof Error ? cause.message : JSON.stringify(cause);
+  process.stderr.write(`${what}: ${why}\n`);
 }

@@ -3,7 +3,7 @@ import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { adminAccess, createAll } from '../../local-cluster/apiProbe.ts';
 import { ensureAssets } from '../../local-cluster/assets/ensure.ts';
-import { startProcess } from '../../local-cluster/support/managedProcess.ts';
+import { describeEnd, startProcess } from '../../local-cluster/support/managedProcess.ts';
 import type { OperatorCluster } from '../../test/integration/operator/operatorCluster.ts';
 import {
   type Asking,
@@ -16,7 +16,7 @@ import {
 } from './benchPods.ts';
 import { type CpuMs, cpuPerTask, readCpu } from './cpuClock.ts';
 import { LaunchingFramework } from './launchTasks.ts';
-import { readRequests, requestsPerTask } from './operatorRequests.ts';
+import { type Requests, readRequests, requestsPerTask, writesIn } from './operatorRequests.ts';
 
 /** How many Pods: some unmeasured ones first, since what counts is compiled code and filled caches. */
 export interface LegSize {
@@ -36,6 +36,7 @@ const SHORTEST_POLL_MS = 20;
 const LONGEST_POLL_MS = 1_000;
 /** What watches and status writes of the Pods before need to come to rest. */
 const REST_MS = 3_000;
+const MOST_RESTS = 20;
 
 const rest = (ms = REST_MS): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -64,28 +65,29 @@ export class Legs {
       ['--framework-namespace', namespace],
       process.env['BENCH_NODE_FLAGS']?.split(' ') ?? [],
     );
-    const check = (): void => {
+    const check = async (): Promise<void> => {
       if (operator.process.ended() !== undefined)
-        throw new Error(`the operator ended (${operator.process.ended()}), see its log`);
+        throw new Error(await describeEnd(operator.process));
+      if (framework.failure !== undefined) throw framework.failure;
     };
     const framework = new LaunchingFramework(operator.url);
-    await framework.gather();
+    await framework.subscribed;
+    await restedRequests(operator.metricsUrl);
     framework.launch(warmUp);
-    await until(warmUp, () => {
-      check();
-      return Promise.resolve(framework.running);
+    await until(warmUp, async () => {
+      await check();
+      return framework.running;
     });
-    await framework.gather();
-    const requests = await readRequests(operator.metricsUrl);
+    const requests = await restedRequests(operator.metricsUrl);
     const leg = await this.#measured(async () => {
       framework.launch(tasks);
       await until(tasks, async () => {
-        check();
+        await check();
         return (await countOf(this.#asking, namespace)) - warmUp;
       });
     });
     const requestsAfter = await readRequests(operator.metricsUrl);
-    framework.stop();
+    await framework.stop();
     await operator.process.stop(5_000);
     return {
       ...leg,
@@ -159,6 +161,18 @@ async function until(wanted: number, count: () => Promise<number>): Promise<void
     const leftMs = there <= 0 ? 0 : (elapsedMs * (wanted - there)) / there;
     await rest(Math.min(LONGEST_POLL_MS, Math.max(SHORTEST_POLL_MS, leftMs / 3)));
   }
+}
+
+/** Waits until the operator writes nothing any more, for a while at most; resolves to its requests so far. */
+async function restedRequests(metricsUrl: string): Promise<Requests> {
+  let before = await readRequests(metricsUrl);
+  for (let looks = 0; looks < MOST_RESTS; looks += 1) {
+    await rest();
+    const after = await readRequests(metricsUrl);
+    if (writesIn(after) === writesIn(before)) return after;
+    before = after;
+  }
+  return before;
 }
 
 async function startScheduler(all: OperatorCluster) {

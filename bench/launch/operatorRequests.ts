@@ -25,3 +25,11 @@ export function requestsPerTask(
   }
   return perTask;
 }
+
+/** Writes but those of the lease, which never end. */
+export function writesIn(requests: Requests): number {
+  let writes = 0;
+  for (const [name, count] of requests)
+    if (/^(?:create|update|patch|delete) (?!leases)/.test(name)) writes += count;
+  return writes;
+}
