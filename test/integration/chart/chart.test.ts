@@ -98,6 +98,7 @@ describe('chart', () => {
     ['image.pullPolicy=Sometimes', "must be one of 'Always', 'IfNotPresent', 'Never'"],
     ['uninstall.tasks=drop', "must be one of '', 'stop', 'keep'"],
     ['image.digest=latest', 'does not match pattern'],
+    ['operator.limits.max-stream=1', 'max-stream'],
     ['tls.enabled=true', 'tls.enabled needs tls.secretName'],
     ['prometheusRule.alerts.X.fro=1h', "additional properties 'fro' not allowed"],
   ])('refuses --set %s and says what is wrong', async (set, message) => {
