@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ApiHarness, until } from '../../../test/support/apiHarness.ts';
 import { launchOf, taskInfo } from '../../../test/support/frameworkHarness.ts';
+import { mutatedBytes, mutatedJson } from '../../../test/support/mutations.ts';
 import { frameworkId } from '../model/ids.ts';
 import { CALL_CODEC, EVENT_CODEC } from '../schema/mesos/proto/codec.ts';
 import type { WireObject } from '../schema/mesos/proto/types.ts';
@@ -204,83 +205,12 @@ describe('mutations of every call', () => {
   const CALLS = GOLDEN.calls.filter((one) => one.json.type !== 'TEARDOWN');
 
   test('in protobuf: bytes changed, cut and put in', async () => {
-    const change = fc.record({
-      kind: fc.constantFrom('set', 'insert', 'delete', 'cut'),
-      at: fc.nat(),
-      byte: fc.nat(255),
-    });
-    await check(
-      fc
-        .tuple(fc.constantFrom(...CALLS), fc.array(change, { minLength: 1, maxLength: 4 }))
-        .map(([golden, changes]) => {
-          let bytes = [...Buffer.from(golden.hex, 'hex')];
-          for (const { kind, at, byte } of changes) {
-            const index = at % (bytes.length + 1);
-            if (kind === 'cut') bytes = bytes.slice(0, index);
-            else
-              bytes.splice(index, kind === 'insert' ? 0 : 1, ...(kind === 'delete' ? [] : [byte]));
-          }
-          return { type: PROTOBUF, body: Uint8Array.from(bytes) };
-        }),
-    );
+    const bytes = mutatedBytes(CALLS.map((one) => Buffer.from(one.hex, 'hex')));
+    await check(bytes.map((body) => ({ type: PROTOBUF, body })));
   }, 60_000);
 
   test('in JSON: values replaced, removed and doubled', async () => {
-    const wrong = fc.constantFrom<unknown>(
-      null,
-      0,
-      -1,
-      1.5,
-      1e308,
-      '1e999',
-      '',
-      'x',
-      '\u0000',
-      true,
-      [],
-      {},
-      [[]],
-      { value: {} },
-      { value: '../..' },
-      'AAAA',
-      { seconds: 1 },
-      'Infinity',
-      'NaN',
-    );
-    const change = fc.record({
-      at: fc.nat(),
-      wrong,
-      kind: fc.constantFrom('set', 'delete', 'double'),
-    });
-    await check(
-      fc
-        .tuple(fc.constantFrom(...CALLS), fc.array(change, { minLength: 1, maxLength: 3 }))
-        .map(([golden, changes]) => {
-          const call = structuredClone(golden.json) as unknown;
-          for (const one of changes) mutate(call, one);
-          return { type: 'application/json', body: JSON.stringify(call) };
-        }),
-    );
+    const texts = mutatedJson(CALLS.map((one) => one.json));
+    await check(texts.map((body) => ({ type: 'application/json', body })));
   }, 60_000);
 });
-
-/** Changes one of the places of a tree: replaces it, removes it, or puts it there twice. */
-function mutate(
-  root: unknown,
-  { at, wrong, kind }: { readonly at: number; readonly wrong: unknown; readonly kind: string },
-): void {
-  const places: { readonly holder: { [key: string]: unknown }; readonly key: string }[] = [];
-  const walk = (node: unknown): void => {
-    if (typeof node !== 'object' || node === null) return;
-    for (const [key, value] of Object.entries(node)) {
-      places.push({ holder: node as { [key: string]: unknown }, key });
-      walk(value);
-    }
-  };
-  walk(root);
-  const place = places[at % Math.max(places.length, 1)];
-  if (place === undefined) return;
-  const { holder, key } = place;
-  if (kind === 'delete') Reflect.deleteProperty(holder, key);
-  else holder[key] = kind === 'set' ? structuredClone(wrong) : [holder[key], holder[key]];
-}
