@@ -21,6 +21,7 @@ import {
   recoveryDelayMs,
   statusOf,
 } from './registration.ts';
+import { SpacedSaves } from './spacedSaves.ts';
 import type { FrameworkHubOptions, FrameworkSummary } from './types.ts';
 
 /** Completed frameworks whose ids are remembered. Source: Mesos `src/master/constants.hpp`, `DEFAULT_MAX_COMPLETED_FRAMEWORKS`. */
@@ -43,14 +44,18 @@ export class Registry {
   readonly #completed = new Set<FrameworkId>();
   readonly #known = new Map<FrameworkId, Registration>();
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #changed = new Set<FrameworkId>();
+  readonly #saves: SpacedSaves<FrameworkId>;
   readonly #held = new HeldAmounts();
-  #statusTimer: CancelTimer | undefined;
 
   constructor(options: FrameworkHubOptions) {
     this.#options = options;
     const { kube, clock, rng, log, world, config } = options;
     this.startedMs = clock.monotonicMs();
+    this.#saves = new SpacedSaves({
+      clock,
+      intervalMs: STATUS_INTERVAL_MS,
+      save: (id) => this.saveNow(id),
+    });
     this.objects = new FrameworkObjects({ kube, frameworks: world.frameworks, clock, rng, log });
     this.#writer = new PodWriter({ ...options, pods: world.pods });
     this.ports = new PortBook({
@@ -206,12 +211,7 @@ export class Registry {
 
   /** Something countable changed; the status follows within seconds. */
   touch(id: FrameworkId): void {
-    this.#changed.add(id);
-    this.#statusTimer ??= this.#options.clock.setTimer(STATUS_INTERVAL_MS, () => {
-      this.#statusTimer = undefined;
-      for (const changed of this.#changed) this.saveNow(changed);
-      this.#changed.clear();
-    });
+    this.#saves.touch(id);
   }
 
   saveNow(id: FrameworkId, onDurable?: () => void): void {
@@ -240,7 +240,7 @@ export class Registry {
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#statusTimer?.();
+    this.#saves.stop();
     this.updates.stop();
     this.executors.stop();
     this.operations.stop();
