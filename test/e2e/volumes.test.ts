@@ -82,7 +82,7 @@ async function start(): Promise<void> {
 }
 
 /** The next offer that is as wanted; it is kept. */
-async function offer(isWanted: (resources: readonly Resource[]) => boolean): Promise<Offer> {
+async function nextOffer(isWanted: (resources: readonly Resource[]) => boolean): Promise<Offer> {
   wanted = (one) => isWanted(one.resources ?? []);
   found = undefined;
   return await until('an offer', async () => {
@@ -96,7 +96,7 @@ const hasVolume = (all: readonly Resource[]): boolean => all.some(isVolume);
 
 /** Runs a command with the volume and returns how it ended. */
 async function run(id: string, command: string): Promise<TaskStatus> {
-  const on = await offer(hasVolume);
+  const on = await nextOffer(hasVolume);
   const resources = taskResources(ESTATE);
   await client.launch([on], [shellTask({ id, offer: on, resources, command })], {
     refuse_seconds: 0,
@@ -145,7 +145,7 @@ realNodesSuite('a persistent volume on a real kubelet', () => {
   test(
     'keeps its data until it is destroyed, and then they are gone from the node',
     async () => {
-      const first = await offer((all) => all.some((one) => one.name === 'disk'));
+      const first = await nextOffer((all) => all.some((one) => one.name === 'disk'));
       await client.accept(
         [first],
         [
@@ -172,7 +172,7 @@ realNodesSuite('a persistent volume on a real kubelet', () => {
       await start();
       expect((await run('reader', 'test "$(cat data/file)" = kept')).state).toBe('TASK_FINISHED');
 
-      const on = await offer(hasVolume);
+      const on = await nextOffer(hasVolume);
       const resources = taskResources(ESTATE);
       const sleeper = shellTask({ id: 'sleeper', offer: on, resources, command: 'sleep 3600' });
       await client.launch([on], [sleeper], { refuse_seconds: 0 });
@@ -184,7 +184,7 @@ realNodesSuite('a persistent volume on a real kubelet', () => {
         type: 'DESTROY' as const,
         destroy: { volumes: [volumeFor(ESTATE)] },
       });
-      const other = await offer((all) => all.some((one) => one.name === 'mem'));
+      const other = await nextOffer((all) => all.some((one) => one.name === 'mem'));
       expect(hasVolume(other.resources ?? [])).toBe(false);
       await client.accept([other], [destroy('early')]);
       const early = await settled('early');
@@ -195,7 +195,7 @@ realNodesSuite('a persistent volume on a real kubelet', () => {
       expect(existsSync(join(folder, 'file'))).toBe(true);
       await client.kill('sleeper');
 
-      const last = await offer(hasVolume);
+      const last = await nextOffer(hasVolume);
       await client.accept(
         [last],
         [

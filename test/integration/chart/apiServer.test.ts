@@ -7,6 +7,11 @@ import { ensureAssets } from '../../../local-cluster/assets/ensure.ts';
 import { exec, tryExec } from '../../../local-cluster/support/exec.ts';
 import { REPOSITORY } from '../../../local-cluster/support/paths.ts';
 import { startTestCluster, type TestCluster } from '../../../local-cluster/testCluster.ts';
+import {
+  persistentVolume,
+  persistentVolumeClaim,
+} from '../../../operator/src/controllers/volume/claims.ts';
+import { folderPod } from '../../../operator/src/controllers/volume/folderPod.ts';
 import type { Logger } from '../../../operator/src/ports/logger.ts';
 import { AGENTS } from '../../../operator/src/schema/mezzoKinds.ts';
 import { createKubeApi } from '../../../operator/src/store/kube/createKubeApi.ts';
@@ -387,6 +392,83 @@ describe("the fence around the operator's account", () => {
     const user = task('users', ({ spec }) => Object.assign(spec, { hostNetwork: true }));
     await cluster.kubectl(['create', '-f', '-'], user);
     await cluster.kubectl(['delete', 'pod', 'users', '-n', 'web', '--wait=false']);
+  });
+});
+
+describe("the fence around the operator's volumes", () => {
+  const owner = { apiVersion: 'v1', kind: 'Node', name: 'n', uid: 'u' };
+  const volume = { name: 'volume-1', agent: 'n', owner };
+  const config = { root: '/var/lib/mezzo/volumes', image: 'busybox:1.36', namespace: NAMESPACE };
+  const node = { metadata: { name: 'n' } };
+  const claimed = { name: 'volume-1', node, sizeBytes: 2 ** 20, namespace: 'web', owner };
+  const path = `${config.root}/volume-1`;
+
+  const create = (object: object) =>
+    tryExec(
+      binaries.kubectl,
+      [
+        `--kubeconfig=${cluster.kubeconfigPath}`,
+        `--as=${OPERATOR}`,
+        'create',
+        '--dry-run=server',
+        '-f',
+        '-',
+      ],
+      { input: JSON.stringify(object) },
+    );
+
+  beforeAll(async () => {
+    await eventually(() => cluster.kubectl(['get', 'sa', 'default', '-n', NAMESPACE]));
+    await eventually(async () =>
+      expect((await create(persistentVolume({ ...claimed, path: '/' }))).code).not.toBe(0),
+    );
+  }, 60_000);
+
+  test.each<[string, object]>([
+    ['a Pod that makes a folder', folderPod('make', volume, config)],
+    ['a Pod that removes it', folderPod('remove', volume, config)],
+    ['its PersistentVolume', persistentVolume({ ...claimed, path })],
+    ['its claim', persistentVolumeClaim({ ...claimed, path })],
+  ])('lets %s through', async (_what, object) => {
+    expect(await create(object)).toMatchObject({ code: 0 });
+  });
+
+  const unlabelled = persistentVolumeClaim({ ...claimed, path });
+  test.each<[string, object, string]>([
+    [
+      'such a Pod with another path of the node',
+      folderPod('make', volume, { ...config, root: '/var/lib/kubelet' }),
+      'hostPath',
+    ],
+    [
+      'such a Pod of another image',
+      folderPod('make', volume, { ...config, image: 'own:1' }),
+      'operator.volumeImage',
+    ],
+    [
+      'such a Pod elsewhere',
+      folderPod('make', volume, { ...config, namespace: 'web' }),
+      'only task Pods',
+    ],
+    [
+      'a PersistentVolume elsewhere',
+      persistentVolume({ ...claimed, path: '/etc' }),
+      'operator.volumeRoot',
+    ],
+    [
+      'a PersistentVolume beside the folder',
+      persistentVolume({ ...claimed, path: `${config.root}-2/x` }),
+      'operator.volumeRoot',
+    ],
+    [
+      "a claim that is not a volume's",
+      { ...unlabelled, metadata: { ...unlabelled.metadata, labels: {} } },
+      'mezzo.dev/volume',
+    ],
+  ])('refuses %s', async (_what, object, message) => {
+    const result = await create(object);
+    expect(result.stderr).toContain(message);
+    expect(result.code).not.toBe(0);
   });
 });
 
