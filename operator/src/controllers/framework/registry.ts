@@ -1,5 +1,4 @@
 import { type AgentId, type FrameworkId, type TaskId, taskId } from '../../model/ids.ts';
-import type { CancelTimer } from '../../ports/clock.ts';
 import type { CacheEvent } from '../../runtime/cache.ts';
 import type { SchedulerEvent, WireTaskStatus } from '../../schema/mesos/event.ts';
 import type { MesosCapability } from '../../schema/mesos/framework.ts';
