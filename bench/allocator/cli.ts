@@ -1,85 +1,41 @@
-import { parseArgs } from 'node:util';
-import { stopwatch } from './cluster.ts';
-import { runDecline, runRelease } from './decline.ts';
-import { runMulti } from './multi.ts';
-import { runQuota } from './quota.ts';
-import type { BenchResult } from './result.ts';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
-const USAGE = `usage: npm run bench:allocator -- --recipe decline|quota|multi|suppress|release
-  --agents N --frameworks M [--roles R] [--json] [--clock wall|cpu]
+/**
+ * Measures what the image runs: one bundled module without the compiler that strips types, whose 30 to 40 MB would count
+ * as the allocator's. `BENCH_NODE_FLAGS` go to the measuring process (`--cpu-prof`).
+ */
+async function main(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-allocator-'));
+  try {
+    const outfile = join(folder, 'measure.mjs');
+    const entry = fileURLToPath(new URL('measure.ts', import.meta.url));
+    await build({
+      entryPoints: [entry],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      target: 'node24',
+      format: 'esm',
+      logLevel: 'warning',
+    });
+    const flags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((one) => one !== '');
+    return await run([...flags, outfile, ...process.argv.slice(2)]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
 
-  decline   every offer is declined for ever
-  suppress  as decline, with 99 % of the frameworks suppressed
-  quota     LargeAndSmallQuota: one framework per role, R roles (default: M)
-  multi     MultiFrameworkAllocations: sizes are the recipe's own
-  release   one agent's resources are freed at a time
-`;
-
-const WARM_UP = { agents: 300, frameworks: 150 };
-
-function main(): number {
-  const { values } = parseArgs({
-    args: process.argv.slice(2),
-    options: {
-      recipe: { type: 'string' },
-      agents: { type: 'string', default: '1000' },
-      frameworks: { type: 'string', default: '100' },
-      roles: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      clock: { type: 'string', default: 'wall' },
-    },
+function run(args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
   });
-  const agents = Number(values.agents);
-  const frameworks = Number(values.frameworks);
-  const roles = Number(values.roles ?? values.frameworks);
-  if (![agents, frameworks, roles].every((size) => Number.isSafeInteger(size) && size > 0)) {
-    process.stderr.write(`sizes must be whole numbers above 0\n${USAGE}`);
-    return 2;
-  }
-  stopwatch.kind = values.clock === 'cpu' ? 'cpu' : 'wall';
-  const recipe = values.recipe ?? '';
-  // The operator runs for weeks: what is measured is compiled code, so a small run of the same recipe comes first.
-  measure(recipe, WARM_UP.agents, WARM_UP.frameworks, WARM_UP.frameworks);
-  const result = measure(recipe, agents, frameworks, roles);
-  if (result === undefined) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : inWords(result));
-  return 0;
 }
 
-function measure(
-  recipe: string,
-  agents: number,
-  frameworks: number,
-  roles: number,
-): BenchResult | undefined {
-  switch (recipe) {
-    case 'decline':
-      return runDecline(recipe, { agents, frameworks, suppressed: 0 });
-    case 'suppress':
-      return runDecline(recipe, {
-        agents,
-        frameworks,
-        suppressed: Math.min(frameworks - 1, Math.floor(frameworks * 0.99)),
-      });
-    case 'quota':
-      return runQuota({ agents, roles });
-    case 'multi':
-      return runMulti();
-    case 'release':
-      return runRelease({ agents, frameworks });
-    default:
-      return undefined;
-  }
-}
-
-function inWords(result: BenchResult): string {
-  return Object.entries(result)
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name.padEnd(16)} ${JSON.stringify(value)}\n`)
-    .join('');
-}
-
-process.exitCode = main();
+process.exitCode = await main();

@@ -8,6 +8,7 @@ import {
   stopwatch,
   timed,
 } from './cluster.ts';
+import { ExplainMeter } from './explain.ts';
 import { type BenchResult, emptyResult, round, rssMb, spread } from './result.ts';
 
 /** Practically for ever, as in the recipe. */
@@ -34,7 +35,11 @@ interface Size {
  * `suppressed` > 0 makes it SuppressOffers.
  * Source: Mesos `src/tests/hierarchical_allocator_tests.cpp`.
  */
-export function runDecline(recipe: 'decline' | 'suppress', size: Size): BenchResult {
+export function runDecline(
+  recipe: 'decline' | 'suppress',
+  size: Size,
+  explainEvery?: number,
+): BenchResult {
   const cluster = new BenchCluster(BASE_OPTIONS);
   const addFrameworksMs = timed(() => {
     for (let at = 0; at < size.frameworks; at++)
@@ -48,9 +53,11 @@ export function runDecline(recipe: 'decline' | 'suppress', size: Size): BenchRes
   const rounds = Math.max(3, Math.min(2 * size.frameworks, Math.floor(MAX_DECLINES / size.agents)));
   const cycles: number[] = [];
   const declines: number[] = [];
+  const meter = explainEvery === undefined ? undefined : new ExplainMeter(explainEvery);
+  const oneRound = (): number => round_(cluster);
   let offers = 0;
   for (let at = 0; at < rounds; at++) {
-    cycles.push(round_(cluster));
+    cycles.push(meter?.round(cluster, size.frameworks, oneRound) ?? oneRound());
     offers += cluster.offers.length;
     if (cluster.offers.length === 0) break;
     declines.push(declineAll(cluster, FOREVER_MS));
@@ -66,6 +73,7 @@ export function runDecline(recipe: 'decline' | 'suppress', size: Size): BenchRes
     declinesMs: round(quantile(declines, 0.5)),
     refusedCycleMs: isSmall ? round(refusedRounds(cluster, size)) : null,
     offers,
+    explain: meter?.result() ?? null,
     rssMb: isSmall ? Math.max(memoryMb, rssMb()) : memoryMb,
   };
 }

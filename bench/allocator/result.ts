@@ -1,4 +1,5 @@
 import { quantile } from './cluster.ts';
+import type { ExplainCost } from './explain.ts';
 
 /** What `--json` prints on one line. Figures a recipe does not measure are null. */
 export interface BenchResult {
@@ -15,6 +16,8 @@ export interface BenchResult {
   readonly offers: number;
   readonly tasksLaunched: number | null;
   readonly releaseP99Ms: number | null;
+  /** With `--explain` only. */
+  readonly explain: ExplainCost | null;
   readonly rssMb: number;
 }
 
@@ -35,6 +38,7 @@ export function emptyResult(
     offers: 0,
     tasksLaunched: null,
     releaseP99Ms: null,
+    explain: null,
     rssMb: 0,
   };
 }
