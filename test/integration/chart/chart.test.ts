@@ -17,7 +17,7 @@ const EVERYTHING = [
   '--set=networkPolicy.enabled=true,rbac.impersonate.enabled=true',
   '--set=apiServer.host=192.0.2.1,apiServer.port=6443',
   '--set=tls.enabled=true,tls.certManager.enabled=true,tls.certManager.issuerRef.name=internal',
-  '--set=agent.mesosApi.enabled=true,rbac.markAgentGone=true',
+  '--set=agent.mesosApi.enabled=true,agent.executorApi.enabled=true,rbac.markAgentGone=true',
 ];
 
 let binaries: Awaited<ReturnType<typeof loadBinaries>>;
