@@ -87,6 +87,7 @@ const event: fc.Arbitrary<AllocatorEvent> = fc.oneof(
       revocable: amounts(4),
       reserved,
       ports,
+      volumes: fc.constantFrom([], [{ id: 'm1', sizeBytes: 2 }]),
       used: someUse,
     }),
   },
@@ -420,8 +421,9 @@ function outstanding(engine: AllocatorEngine): readonly Outstanding[] {
 }
 
 /**
- * Without tier limits, which the plain allocator does not know, and without use, which it does not count as allocated
- * before; with refusals also without reservations, since it remembers refusals as sums and the engine by reservation.
+ * Without tier limits and whole disks, which the plain allocator does not know, and without use, which it does not count
+ * as allocated before; with refusals also without reservations, since it remembers refusals as sums and the engine by
+ * reservation.
  */
 function plainStep(one: Step, hasFilters: boolean): Step {
   if (one.kind !== 'event') return one;
@@ -431,7 +433,7 @@ function plainStep(one: Step, hasFilters: boolean): Step {
   }
   if (one.event.kind !== 'addAgent') return one;
   const kept = hasFilters ? [] : (one.event.reserved ?? []);
-  return { kind: 'event', event: { ...one.event, used: [], reserved: kept } };
+  return { kind: 'event', event: { ...one.event, used: [], volumes: [], reserved: kept } };
 }
 
 /** Parts as the snapshot knows them. */

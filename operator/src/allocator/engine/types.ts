@@ -19,7 +19,14 @@ export interface ReservedPart {
   readonly ports?: PortRanges;
 }
 
-/** A persistent volume as part of an amount; its size is not in any `disk` beside it. */
+/**
+ * A volume as part of an amount; its size is not in any `disk` beside it. Offered, held and refused whole, by its id.
+ *
+ * Disks of a node: a MOUNT or BLOCK disk is one of `AgentFields.volumes`, a PATH disk is `disk` in `total`. A persistent
+ * volume is made with `createVolume` on the reservation its disk is in. The operator's snapshots give both as reservations
+ * with an id of their own (`enterAgent.ts`): a private one is a reservation like any other, with one holder at a time; a
+ * shared one is never used up, and is offered once per run to whoever has SHARED_RESOURCES.
+ */
 export interface VolumePart {
   readonly id: string;
   readonly sizeBytes: number;
