@@ -1,4 +1,5 @@
 import type { Rule } from './rule.ts';
+import { ANY_INPUT_RULES } from './rules/anyInput.ts';
 import { CALL_RULES } from './rules/calls.ts';
 import { EVENT_RULES } from './rules/events.ts';
 import { FILTER_RULES } from './rules/filters.ts';
@@ -14,12 +15,14 @@ import { STATUS_CODE_RULES } from './rules/statusCodes.ts';
 import { STATUS_RULES } from './rules/statuses.ts';
 import { SUBSCRIPTION_RULES } from './rules/subscription.ts';
 import { UPDATE_FRAMEWORK_RULES } from './rules/updateFramework.ts';
+import { VOLUME_RULES } from './rules/volumes.ts';
 
 /** Every rule, in the order of the sections. */
 export const ALL_RULES: readonly Rule[] = [
   ...HTTP_RULES,
   ...READ_RULES,
   ...STATUS_CODE_RULES,
+  ...ANY_INPUT_RULES,
   ...CALL_RULES,
   ...EVENT_RULES,
   ...MAINTENANCE_RULES,
@@ -31,6 +34,7 @@ export const ALL_RULES: readonly Rule[] = [
   ...FILTER_RULES,
   ...ACCEPT_RULES,
   ...OPERATION_RULES,
+  ...VOLUME_RULES,
   ...LAUNCH_GROUP_RULES,
   ...OPERATOR_API_RULES,
 ];

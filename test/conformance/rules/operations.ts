@@ -23,10 +23,10 @@ const isMarked =
     });
 
 /** A framework of one role that sees reservations as they are. */
-const reserver = (c: Context): Promise<Session> =>
+export const reserver = (c: Context): Promise<Session> =>
   c.subscribe(c.multiRole({ roles: [c.roles[0]] }));
 
-const reservedOf = (c: Context, name: string, value: number, more: Json = {}): Json =>
+export const reservedOf = (c: Context, name: string, value: number, more: Json = {}): Json =>
   scalar(name, value, {
     allocation_info: { role: c.roles[0] },
     reservations: [
@@ -38,22 +38,27 @@ const reservedOf = (c: Context, name: string, value: number, more: Json = {}): J
 const plain = (c: Context, name: string, value: number): Json =>
   scalar(name, value, { allocation_info: { role: c.roles[0] } });
 
-const volumeOf = (c: Context, id: string, value: number): Json =>
+export const volumeOf = (c: Context, id: string, value: number): Json =>
   reservedOf(c, 'disk', value, {
     disk: { persistence: { id }, volume: { container_path: 'data', mode: 'RW' } },
   });
 
-const operation = (type: string, body: Json, id?: string): Json => ({
+export const operation = (type: string, body: Json, id?: string): Json => ({
   type,
   ...(id === undefined ? {} : { id: { value: id } }),
   [type.toLowerCase()]: body,
 });
 
-const marked = (c: Context, offer: Offer, name: string): readonly Resource[] =>
+export const marked = (c: Context, offer: Offer, name: string): readonly Resource[] =>
   (offer.resources ?? []).filter((one) => one.name === name && isMarked(c.mark)(one));
 
 /** Reserves and waits for the offer that holds the reservation. */
-async function reserve(c: Context, session: Session, name: string, value: number): Promise<Offer> {
+export async function reserve(
+  c: Context,
+  session: Session,
+  name: string,
+  value: number,
+): Promise<Offer> {
   const offer = await session.offer({ [name]: value });
   await session.accept(
     [offer],
