@@ -49,6 +49,7 @@ const allocationOn = (agent: (typeof AGENTS)[number]): fc.Arbitrary<Allocation> 
       resources: amounts(4),
       revocable: amounts(2),
       kind: fc.constantFrom('task' as const, 'task' as const, 'hold' as const),
+      tier: fc.constantFrom('production' as const, 'preemptible' as const, 'revocable' as const),
       isReserved: fc.boolean(),
     })
     .map(({ isReserved, ...one }) => ({
@@ -81,14 +82,25 @@ const factsOf = (id: (typeof AGENTS)[number]): fc.Arbitrary<AgentFacts> =>
   });
 
 const spec = (path: (typeof ROLES)[number], isLimited: boolean): fc.Arbitrary<RoleSpec> =>
-  fc.record({
-    path: fc.constant(path),
-    weightMilli: fc.constantFrom(500, 1000, 2000),
-    guarantees: isLimited ? fc.oneof(fc.constant({}), amounts(6)) : fc.constant({}),
-    limits: isLimited
-      ? (fc.record({ cpus: fc.nat(12), mem: fc.nat(12) }, { requiredKeys: [] }) as never)
-      : fc.constant({}),
-  });
+  fc
+    .record({
+      path: fc.constant(path),
+      weightMilli: fc.constantFrom(500, 1000, 2000),
+      guarantees: isLimited ? fc.oneof(fc.constant({}), amounts(6)) : fc.constant({}),
+      limits: isLimited
+        ? (fc.record({ cpus: fc.nat(12), mem: fc.nat(12) }, { requiredKeys: [] }) as never)
+        : fc.constant({}),
+      tierLimits: fc.record(
+        { production: amounts(8), preemptible: amounts(4), revocable: amounts(4) },
+        { requiredKeys: [] },
+      ),
+      isRandom: fc.boolean(),
+    })
+    .map(({ tierLimits, isRandom, ...one }) => ({
+      ...one,
+      ...(isLimited ? { tierLimits } : {}),
+      ...(isRandom ? { sorter: 'random' as const } : {}),
+    }));
 
 const steps = (isLimited: boolean): fc.Arbitrary<readonly Step[]> =>
   fc.array(
