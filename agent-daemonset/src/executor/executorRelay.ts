@@ -48,7 +48,7 @@ interface Session extends Caller {
 }
 
 const RETRY_MS = 500;
-const LONGEST_RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 2_000;
 /** A stream that lived this long was a good one: the next is opened at once. */
 const SETTLED_MS = 30_000;
 /** Executors of one node. */

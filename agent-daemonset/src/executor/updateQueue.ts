@@ -18,7 +18,7 @@ export interface UpdateQueueOptions {
 /** Updates of one executor that wait for the operator; one that sends more is told to wait. */
 const MAX_WAITING = 1_000;
 const FIRST_RETRY_MS = 200;
-const LONGEST_RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 2_000;
 /** Refusals that will be the same another time. */
 const FINAL: ReadonlySet<number> = new Set([400, 401]);
 
