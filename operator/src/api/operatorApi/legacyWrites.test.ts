@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { ApiHarness } from '../../../../test/support/apiHarness.ts';
-import { clusterOf } from '../../../../test/support/clusterOf.ts';
-import { nodeOf } from '../../../../test/support/operatorWorld.ts';
-import type { KubeObject, ResourceRef } from '../../ports/kubeApi.ts';
-import { NODES } from '../../schema/kubeKinds.ts';
+import type { ApiHarness } from '../../../../test/support/apiHarness.ts';
+import {
+  type OperatorApiHarness,
+  startOperatorApi,
+} from '../../../../test/support/operatorApiHarness.ts';
+import type { ResourceRef } from '../../ports/kubeApi.ts';
 import {
   FRAMEWORKS,
   MAINTENANCE_WINDOWS,
@@ -13,38 +14,16 @@ import {
 } from '../../schema/mezzoKinds.ts';
 import type { AccessQuestion } from '../auth/accessReview.ts';
 
+let harness: OperatorApiHarness;
 let api: ApiHarness;
 let may: (question: AccessQuestion) => boolean;
 
 beforeEach(async () => {
   may = () => true;
-  const first = await ApiHarness.start();
-  const options = first.operatorApi;
-  await first.stop();
-  const kube = new Proxy({}, { get: (_none, name): unknown => boundTo(api.world.kube, name) });
-  api = await ApiHarness.start({
-    operatorApi: {
-      ...options,
-      kube: kube as never,
-      access: {
-        may: (_who, question) =>
-          Promise.resolve(
-            may(question)
-              ? { kind: 'allowed' }
-              : { kind: 'denied', missing: JSON.stringify(question) },
-          ),
-      },
-      cluster: () => clusterOf(api.world),
-    },
-  });
-  api.world.api.create(NODES, nodeOf('big', { cpu: '8', memory: '16Gi' }));
+  harness = await startOperatorApi((question) => may(question));
+  api = harness.api;
 });
 afterEach(async () => api.stop());
-
-function boundTo(kube: object, name: string | symbol): unknown {
-  const method: unknown = Reflect.get(kube, name);
-  return typeof method === 'function' ? method.bind(kube) : method;
-}
 
 async function send(
   method: string,
@@ -65,8 +44,7 @@ async function send(
 
 const form = (fields: { readonly [name: string]: string }): string =>
   new URLSearchParams(fields).toString();
-const all = (ref: ResourceRef): (KubeObject & { spec: { [field: string]: unknown } })[] =>
-  api.world.api.list(ref, {}).items as never;
+const all = (ref: ResourceRef) => harness.all(ref);
 
 const CPUS = {
   name: 'cpus',

@@ -4,7 +4,6 @@ import { clusterOf } from '../../../../test/support/clusterOf.ts';
 import { nodeOf, RUNNING, taskPod } from '../../../../test/support/operatorWorld.ts';
 import type { ClusterView, ViewedTask } from '../../controllers/clusterView/types.ts';
 import type { AccessVerdict } from '../../controllers/framework/types.ts';
-import { ANNOTATION } from '../../model/labels.ts';
 import type { KubeObject, ResourceRef } from '../../ports/kubeApi.ts';
 import { NODES, PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
@@ -19,7 +18,6 @@ import {
   FRAMEWORKS,
   MAINTENANCE_WINDOWS,
   QUOTAS,
-  RESERVATIONS,
   ROLES,
 } from '../../schema/mezzoKinds.ts';
 import type { AccessQuestion } from '../auth/accessReview.ts';
@@ -617,107 +615,6 @@ describe('maintenance', () => {
       "Machine 'two' is not part of a maintenance schedule",
     ]);
     expect((await machines('START_MAINTENANCE')).status).toBe(400);
-  });
-});
-
-describe('reservations', () => {
-  const cpus = (
-    value: number,
-    more: object = { reservations: [{ type: 'DYNAMIC', role: 'eng' }] },
-  ) => ({
-    name: 'cpus',
-    type: 'SCALAR',
-    scalar: { value },
-    ...more,
-  });
-  const reserve = (...resources: readonly object[]) =>
-    send({
-      type: 'RESERVE_RESOURCES',
-      reserve_resources: { agent_id: { value: 'big' }, resources },
-    });
-  const unreserve = (...resources: readonly object[]) =>
-    send({
-      type: 'UNRESERVE_RESOURCES',
-      unreserve_resources: { agent_id: { value: 'big' }, resources },
-    });
-
-  test('RESERVE makes a Reservation of the caller, in the new form and the old', async () => {
-    expect(await reserve(cpus(2))).toEqual({ status: 202, body: undefined });
-    expect(
-      (await reserve(cpus(1, { role: 'old', reservation: { principal: 'alice' } }))).status,
-    ).toBe(202);
-    expect(all(RESERVATIONS).map((one) => one.spec)).toEqual([
-      { role: 'eng', agent: 'big', resources: { cpus: '2' }, principal: 'alice' },
-      { role: 'old', agent: 'big', resources: { cpus: '1' }, principal: 'alice' },
-    ]);
-  });
-
-  test.each([
-    ['more than is free', cpus(9), 409, /cpus 1/],
-    [
-      "another's principal",
-      cpus(1, { reservations: [{ role: 'eng', principal: 'bob' }] }),
-      400,
-      /'bob'/,
-    ],
-    ['no role', cpus(1, {}), 400, /names no role/],
-    ['the default role', cpus(1, { role: '*' }), 400, /names no role/],
-    [
-      'a refinement',
-      cpus(1, { reservations: [{ role: 'a' }, { role: 'a/b' }] }),
-      400,
-      /spec\.parent/,
-    ],
-    ['revocable resources', cpus(1, { role: 'eng', revocable: {} }), 400, /revocable/],
-    ['nothing', cpus(0), 400, /above 0/],
-  ])('RESERVE of %s is refused', async (_name, resource, expected, message) => {
-    const reply = await reserve(resource);
-    expect([reply.status, all(RESERVATIONS)]).toEqual([expected, []]);
-    expect(messageOf(reply)).toMatch(message);
-  });
-
-  test('an agent nobody knows: 400', async () => {
-    const reply = await send({
-      type: 'RESERVE_RESOURCES',
-      reserve_resources: { agent_id: { value: 'none' }, resources: [cpus(1)] },
-    });
-    expect([reply.status, messageOf(reply)]).toEqual([400, 'No agent found with specified ID']);
-  });
-
-  test('UNRESERVE takes a part, then the rest', async () => {
-    await reserve(cpus(2), { ...cpus(512), name: 'mem' });
-    expect((await unreserve(cpus(0.5))).status).toBe(202);
-    expect(all(RESERVATIONS)[0]?.spec['resources']).toEqual({ cpus: '1500m', mem: '512Mi' });
-    expect((await unreserve(cpus(1.5))).status).toBe(202);
-    expect(all(RESERVATIONS)[0]?.spec['resources']).toEqual({ mem: '512Mi' });
-    expect((await unreserve({ ...cpus(513), name: 'mem' })).status).toBe(400);
-    expect((await unreserve({ ...cpus(512), name: 'mem' })).status).toBe(202);
-    expect(all(RESERVATIONS)).toEqual([]);
-  });
-
-  test('the same reserved twice is reserved twice', async () => {
-    expect([(await reserve(cpus(1))).status, (await reserve(cpus(1))).status]).toEqual([202, 202]);
-    expect(all(RESERVATIONS)).toHaveLength(2);
-    expect((await reserve(cpus(7))).status).toBe(409);
-  });
-
-  test('UNRESERVE of what tasks use: 409', async () => {
-    await reserve(cpus(2));
-    const pod = taskPod({ job: 'inside', agent: 'big', role: 'eng', cpus: '1' });
-    const annotations = { ...pod.metadata.annotations, [ANNOTATION.reserved]: '{"cpus":"1"}' };
-    runTask({ ...pod, metadata: { ...pod.metadata, annotations } });
-    const reply = await unreserve(cpus(1.5));
-    expect([reply.status, messageOf(reply)]).toEqual([
-      409,
-      expect.stringMatching(/cpus 500m too much/),
-    ]);
-    expect((await unreserve(cpus(1))).status).toBe(202);
-  });
-
-  test('UNRESERVE of what is not reserved: 400 with the numbers', async () => {
-    const reply = await unreserve(cpus(1));
-    expect(reply.status).toBe(400);
-    expect(messageOf(reply)).toMatch(/role 'eng' has nothing reserved.*lacks cpus 1/);
   });
 });
 

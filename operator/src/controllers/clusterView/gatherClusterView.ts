@@ -6,6 +6,7 @@ import { parseResources } from '../../schema/quantity.ts';
 import type { FrameworkSummary } from '../framework/types.ts';
 import { DEFAULT_AGENT_PORT, hostnameOf, ipOf } from '../framework/wireOffer.ts';
 import { roleViews, type ViewInput } from '../gatherViews.ts';
+import { isDestroyed } from '../reservation/volumeObjects.ts';
 import { roleTableOf } from '../role/roleTable.ts';
 import { attributesOf } from '../scheduling/agents.ts';
 import type { Offer } from '../scheduling/types.ts';
@@ -56,6 +57,7 @@ export function gatherClusterView(input: ClusterViewInput): ClusterView {
   ];
   return {
     agents: viewedAgents(input, tasks, windows),
+    reservations: standingReservations(world),
     frameworks,
     tasks,
     roles: viewedRoles(input, frameworks),
@@ -63,6 +65,14 @@ export function gatherClusterView(input: ClusterViewInput): ClusterView {
     inverseAnswers: input.inverseAnswers,
   };
 }
+
+const standingReservations = (world: World): ReadonlyMap<string, ReservationObject> =>
+  new Map(
+    world.reservations
+      .list()
+      .filter((one) => !isDestroyed(one))
+      .map((one) => [one.metadata.name, one] as const),
+  );
 
 const frameworkIdOf = (object: FrameworkObject): string | undefined =>
   object.status?.id ?? object.spec.frameworkId;
@@ -147,6 +157,7 @@ function viewedReservation(
     principal: spec?.principal,
     labels: spec?.labels ?? {},
     wanted: parseResources(spec?.resources),
+    volume: spec?.volume?.id,
     hereOnly: spec?.agent !== undefined,
   };
 }

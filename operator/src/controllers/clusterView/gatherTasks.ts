@@ -55,6 +55,7 @@ function singleTask(pod: Pod, told: ToldStates, usage: UsageBoard): ViewedTask {
     resources: task.resources,
     revocable: task.revocable,
     reserved: task.reserved,
+    volumes: task.volumes,
     state,
     statuses: statusesOf(task, state),
     image: pod.spec.containers[0]?.image,
@@ -89,6 +90,7 @@ function groupTask(
       ? { resources: task.resources, revocable: task.revocable }
       : {}),
     reserved: isFirst ? task.reserved : NO_RESOURCES,
+    volumes: isFirst ? task.volumes : [],
     state,
     statuses: statusesOf(task, state),
     image: container?.image,

@@ -1,5 +1,6 @@
 import type { Resources } from '../../model/resources.ts';
 import type { MesosTaskState } from '../../schema/mesos/event.ts';
+import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 
 /** The cluster in the words of a Mesos master: what its read endpoints and its operator API tell. Times in ms. */
 export interface ClusterView {
@@ -10,6 +11,8 @@ export interface ClusterView {
   readonly roles: readonly ViewedRole[];
   readonly windows: readonly ViewedWindow[];
   readonly inverseAnswers: readonly ViewedInverseAnswer[];
+  /** Reservations and volumes by name, destroyed ones left out. */
+  readonly reservations?: ReadonlyMap<string, ReservationObject>;
 }
 
 /** What a framework said last when it was asked to leave an agent that will be away. */
@@ -35,6 +38,8 @@ export interface ViewedReservation extends Pick<Holding, 'resources'> {
   readonly labels: { readonly [key: string]: string };
   /** What its object asks for; what is bound follows it. */
   readonly wanted: Resources;
+  /** Persistence id, where it is a persistent volume. */
+  readonly volume: string | undefined;
   /** The object names this agent, so that what is bound here is all of it. */
   readonly hereOnly: boolean;
 }
@@ -129,6 +134,8 @@ export interface ViewedTask extends Holding {
   readonly agent: string;
   readonly role: string;
   readonly reserved: Resources;
+  /** Names of the persistent volumes among what is reserved. */
+  readonly volumes: readonly string[];
   readonly state: MesosTaskState;
   readonly message: string;
   /** What is known of its past from its Pod, oldest first. */

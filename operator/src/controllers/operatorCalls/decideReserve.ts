@@ -105,13 +105,12 @@ export function decideUnreserve(
   if (!read.ok) return read;
   const writes: PlannedWrite[] = [];
   for (const { role, resources } of read.value) {
-    const inUse = sumOf(
-      view.tasks
-        .filter((task) => task.agent === agent.id && task.role === role)
-        .filter((task) => BUCKETS[task.state] !== 'completed')
-        .map((task) => task.reserved),
+    const ofRole = reservationsOf(agent).filter((one) => one.role === role);
+    const mine = ofRole.filter((one) => one.volume === undefined);
+    const inUse = inUseBy(role, agent, view);
+    const inVolumes = sumOf(
+      ofRole.filter((one) => one.volume !== undefined).map((one) => one.wanted),
     );
-    const mine = reservationsOf(agent).filter((one) => one.role === role);
     const total = sumOf(mine.map((one) => one.wanted));
     const missing = shortfall(resources, total);
     if (Object.keys(missing).length > 0)
@@ -125,11 +124,30 @@ export function decideUnreserve(
         'conflict',
         `Tasks of role '${role}' use what is reserved on agent '${agent.id}': ${text(tooMuch)} too much`,
       );
+    const beyondVolumes = shortfall(add(resources, add(inUse, inVolumes)), total);
+    if (Object.keys(beyondVolumes).length > 0)
+      return refuseAs(
+        'conflict',
+        `Persistent volumes of role '${role}' are on what is reserved on agent '${agent.id}': ${text(beyondVolumes)} too much; destroy them first`,
+      );
     const released = release(mine, resources, agent.id);
     if (!released.ok) return released;
     writes.push(...released.value);
   }
   return ok(writes);
+}
+
+/** What tasks of a role hold of its reservations on an agent, persistent volumes left out. */
+function inUseBy(role: string, agent: ViewedAgent, view: ClusterView): Resources {
+  const tasks = view.tasks.filter(
+    (task) => task.agent === agent.id && task.role === role && BUCKETS[task.state] !== 'completed',
+  );
+  return sumOf(
+    tasks.map(({ reserved, volumes }) => {
+      const held = agent.reservations.filter((one) => volumes.includes(one.name));
+      return subtract(reserved, sumOf(held.map((one) => one.wanted)));
+    }),
+  );
 }
 
 /** Takes `amounts` out of reservations, one after the other. */
