@@ -71,6 +71,11 @@ export interface WatchOptions {
   readonly timeoutSeconds: number;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /**
+   * Whether this very version of an object is known already, from the reply to a write: then a bookmark of that version may
+   * come in place of the event, which saves reading the object again.
+   */
+  readonly isHeld?: (key: ObjectKey, uid: string, resourceVersion: string) => boolean;
 }
 
 /** How a watch ended without an error: the server closed it in order (time-out reached). */

@@ -114,6 +114,12 @@ export class Cache<T extends KubeObject> implements CacheReader<T> {
     return this.#objects.get(cacheKey(key));
   }
 
+  /** Whether it is this very version that is held. */
+  isHeld(key: ObjectKey, uid: string, resourceVersion: string): boolean {
+    const metadata = this.get(key)?.metadata;
+    return metadata?.resourceVersion === resourceVersion && metadata.uid === uid;
+  }
+
   list(): readonly T[] {
     this.#listed ??= [...this.#objects.values()];
     return this.#listed;

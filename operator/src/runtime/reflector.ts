@@ -194,7 +194,7 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #watch(state: ReflectorState & { kind: 'watching' }): Promise<ReflectorEvent> {
-    const { api, clock, ref, rng } = this.#options;
+    const { api, cache, clock, ref, rng } = this.#options;
     const cut = new AbortController();
     const startMs = clock.monotonicMs();
     let resourceVersion = state.resourceVersion;
@@ -205,7 +205,7 @@ export class Reflector<T extends KubeObject> {
       brought = true;
       resourceVersion = versionOfEvent(event) ?? resourceVersion;
       this.#touch();
-      this.#options.cache.applyWatch(event);
+      cache.applyWatch(event);
     };
     const useful = (): boolean => brought || clock.monotonicMs() - startMs >= USEFUL_AFTER_MS;
     this.#watches += 1;
@@ -219,6 +219,7 @@ export class Reflector<T extends KubeObject> {
           ...this.#scope(),
           resourceVersion,
           timeoutSeconds: SHORTEST_WATCH_SECONDS + rng.int(WATCH_SPREAD_SECONDS),
+          isHeld: (...version) => cache.isHeld(...version),
         },
         onEvent,
         AbortSignal.any([this.#stopping.signal, cut.signal]),

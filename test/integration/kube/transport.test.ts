@@ -11,6 +11,7 @@ import {
   KubeApiError,
   type KubeObject,
   type ResourceRef,
+  type WatchEvent,
 } from '../../../operator/src/ports/kubeApi.ts';
 import { EventRecorder } from '../../../operator/src/runtime/eventRecorder.ts';
 import {
@@ -18,9 +19,11 @@ import {
   EVENTS,
   LEASES,
   NAMESPACES,
+  PODS,
   SUBJECT_ACCESS_REVIEWS,
   TOKEN_REVIEWS,
 } from '../../../operator/src/schema/kubeKinds.ts';
+import type { Pod } from '../../../operator/src/schema/kubeObjects.ts';
 import {
   createKubeApi,
   type KubeApiClient,
@@ -378,4 +381,43 @@ test('a lease renewal overtakes a burst of our own writes', async () => {
   expect(clock.monotonicMs() - startMs).toBeLessThan(500);
   await Promise.all(burst);
   expect(clock.monotonicMs() - startMs).toBeGreaterThan(1_500);
+}, 60_000);
+
+test('an event of a version that is held comes as a bookmark, later ones as Pods without managedFields', async () => {
+  // Of its service account nobody has to wait for.
+  const key = { name: 'watched', namespace: 'default' };
+  const { resourceVersion } = await api.list(PODS, { namespace: key.namespace });
+  const spec = { nodeName: 'nowhere', containers: [{ name: 'c', image: 'registry.example/c' }] };
+  const pod = await api.create<Pod>(PODS, { metadata: key, spec });
+  expect(pod).toMatchObject({
+    kind: 'Pod',
+    spec: { nodeName: 'nowhere', restartPolicy: 'Always' },
+  });
+  const annotations = { 'example.com/text': '}]},"spec":{"managedFields":[' };
+  const patched = await api.patch<Pod>(PODS, key, 'merge', { metadata: { annotations } });
+  const events: WatchEvent<Pod>[] = [];
+  const stopping = new AbortController();
+  const watching = api.watch<Pod>(
+    PODS,
+    {
+      namespace: key.namespace,
+      resourceVersion,
+      timeoutSeconds: 60,
+      isHeld: (...of) =>
+        JSON.stringify(of) ===
+        JSON.stringify([key, pod.metadata.uid, pod.metadata.resourceVersion]),
+    },
+    (event) => events.push(event),
+    stopping.signal,
+  );
+  await eventually('both events', () => events.length >= 2);
+  stopping.abort();
+  await watching.catch(() => undefined);
+  expect(events[0]).toEqual({
+    kind: 'bookmark',
+    resourceVersion: pod.metadata.resourceVersion,
+  });
+  expect(events[1]).toEqual({ kind: 'modified', object: patched });
+  expect(patched.metadata).toMatchObject({ annotations });
+  expect(patched.metadata).not.toHaveProperty('managedFields');
 }, 60_000);

@@ -4,6 +4,7 @@ import type { Connections, Purpose } from './connections.ts';
 import type { Credentials } from './credentials.ts';
 import { ExchangeError, exchange, type ReplyReader } from './exchange.ts';
 import { Semaphore, TokenBucket } from './limits.ts';
+import { parseObject } from './objects.ts';
 import { errorOfReply } from './statusError.ts';
 
 /** Told about each finished call; `code` is `ok` or the error's code. Must not throw. */
@@ -123,7 +124,7 @@ export class Caller {
     const body = new BoundedBody(this.#options.maxReplyBytes);
     await this.#exchange(call, purpose, signal, (chunk) => body.add(chunk));
     try {
-      return JSON.parse(body.text());
+      return call.verb === 'list' ? JSON.parse(body.text()) : parseObject(call, body.text());
     } catch (error) {
       throw new KubeApiError(
         isWrite(call) ? 'unknownOutcome' : 'unavailable',

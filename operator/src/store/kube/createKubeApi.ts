@@ -147,7 +147,7 @@ async function watch<T extends KubeObject>(
   const cancel = tools.clock.setTimer(limitMs, () =>
     stuck.abort(new Error(`the watch did not end within ${limitMs} ms`)),
   );
-  const stream = new WatchStream<T>(`watch ${path}`, (object) => prepare<T>(ref, object), onEvent);
+  const stream = new WatchStream<T>(`watch ${path}`, ref, options.isHeld, onEvent);
   try {
     await tools.caller.stream(
       { ...callOf('watch', 'GET', ref, path), signal: AbortSignal.any([signal, stuck.signal]) },

@@ -27,6 +27,26 @@ export function prepare<T extends KubeObject>(ref: ResourceRef, parsed: unknown)
   return object as unknown as T;
 }
 
+/** Kinds whose objects are large and written by the server as Go structs, metadata before spec. */
+const TRIMMED = new Set(['pods', 'nodes']);
+const FIELDS_BEGIN = ',"managedFields":[';
+const FIELDS_END = '}]},"spec":';
+/** What of the end belongs to the fields. */
+const FIELDS_CLOSE = '}]';
+
+/**
+ * Parses one object, or a watch event of one, as the server wrote it, past the `managedFields` of kinds where they are half
+ * of the text. In those they are the last of the metadata, and a quote inside a string is escaped, so neither mark can be part
+ * of a value; where a mark is missing everything is parsed.
+ */
+export function parseObject(ref: Pick<ResourceRef, 'group' | 'plural'>, text: string): unknown {
+  if (ref.group !== '' || !TRIMMED.has(ref.plural)) return JSON.parse(text);
+  const begin = text.indexOf(FIELDS_BEGIN);
+  const end = begin < 0 ? -1 : text.indexOf(FIELDS_END, begin);
+  if (end < 0) return JSON.parse(text);
+  return JSON.parse(text.slice(0, begin) + text.slice(end + FIELDS_CLOSE.length));
+}
+
 /** Errors: `unavailable` when the reply is no list. */
 export function pageOf<T extends KubeObject>(ref: ResourceRef, parsed: unknown): ListPage<T> {
   const { metadata, items } = (parsed ?? {}) as {

@@ -1,12 +1,24 @@
-import { KubeApiError, type KubeObject, type WatchEvent } from '../../ports/kubeApi.ts';
+import {
+  KubeApiError,
+  type KubeObject,
+  type ResourceRef,
+  type WatchEvent,
+  type WatchOptions,
+} from '../../ports/kubeApi.ts';
+import { parseObject, prepare } from './objects.ts';
 import { errorOfWatchStatus } from './statusError.ts';
 import { LineSplitter } from './watchLines.ts';
 
 /** The longest line of a watch we hold: etcd refuses objects over 1.5 MB, JSON makes them a little longer. */
 const MAX_LINE_CHARS = 16 * 1024 * 1024;
 
+/** How an event of an object begins that the server writes as a Go struct: which version of what it is about. */
+const HEAD =
+  /^\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[^"\\]+","metadata":\{"name":"([^"\\]+)",(?:"generateName":"[^"\\]*",)?(?:"namespace":"([^"\\]+)",)?"uid":"([^"\\]+)","resourceVersion":"(\d+)"/;
+
 /**
- * Turns the bytes of a watch into events.
+ * Turns the bytes of a watch into events. One that brings nothing new to who holds this version (`isHeld`) becomes a bookmark,
+ * unparsed.
  *
  * Errors, thrown from `push` so that they end the exchange: `gone` and the other codes of an ERROR event;
  * `unavailable` for a line that is no watch event.
@@ -14,16 +26,19 @@ const MAX_LINE_CHARS = 16 * 1024 * 1024;
 export class WatchStream<T extends KubeObject> {
   readonly #lines: LineSplitter;
   readonly #what: string;
-  readonly #prepare: (object: unknown) => T;
+  readonly #ref: ResourceRef;
+  readonly #isHeld: WatchOptions['isHeld'];
   readonly #onEvent: (event: WatchEvent<T>) => void;
 
   constructor(
     what: string,
-    prepare: (object: unknown) => T,
+    ref: ResourceRef,
+    isHeld: WatchOptions['isHeld'],
     onEvent: (event: WatchEvent<T>) => void,
   ) {
     this.#what = what;
-    this.#prepare = prepare;
+    this.#ref = ref;
+    this.#isHeld = isHeld;
     this.#onEvent = onEvent;
     this.#lines = new LineSplitter(MAX_LINE_CHARS, (line) => this.#line(line));
   }
@@ -39,6 +54,11 @@ export class WatchStream<T extends KubeObject> {
   }
 
   #line(line: string): void {
+    const held = this.#heldVersion(line);
+    if (held !== undefined) {
+      this.#onEvent({ kind: 'bookmark', resourceVersion: held });
+      return;
+    }
     const { type, object } = this.#parse(line);
     switch (type) {
       case 'ADDED':
@@ -63,9 +83,25 @@ export class WatchStream<T extends KubeObject> {
     }
   }
 
+  /** The version the event brings, if it is held already. */
+  #heldVersion(line: string): string | undefined {
+    const [, name, namespace, uid, version] =
+      this.#isHeld === undefined ? [] : (HEAD.exec(line) ?? []);
+    if (name === undefined || uid === undefined || version === undefined) return undefined;
+    const key = { name, ...(namespace === undefined ? {} : { namespace }) };
+    return this.#isHeld?.(key, uid, version) === true ? version : undefined;
+  }
+
+  #prepare(object: unknown): T {
+    return prepare<T>(this.#ref, object);
+  }
+
   #parse(line: string): { readonly type: string; readonly object: unknown } {
     try {
-      const { type, object } = JSON.parse(line) as { type?: unknown; object?: unknown };
+      const { type, object } = parseObject(this.#ref, line) as {
+        type?: unknown;
+        object?: unknown;
+      };
       if (typeof type === 'string' && typeof object === 'object' && object !== null)
         return { type, object };
     } catch {
