@@ -323,7 +323,7 @@ describe('tasks', () => {
     await launch(who, 't1');
     world.run('t1');
     world.acknowledge(who, who.sink.updates()[0] as never);
-    await clock.advance(100);
+    await clock.advance(250);
     const owed = who.sink.updates()[1];
     expect(owed?.state).toBe('TASK_RUNNING');
     world.restart(2);

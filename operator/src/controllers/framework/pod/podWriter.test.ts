@@ -88,9 +88,9 @@ describe('PodWriter', () => {
   test('never goes back in what has been acknowledged', async () => {
     const writer = writerOver();
     writer.wish(cached(), { acknowledged: { task: 'running' } });
-    await clock.advance(100);
+    await clock.advance(250);
     writer.wish(cached(), { acknowledged: { task: 'starting' } });
-    await clock.advance(100);
+    await clock.advance(250);
     expect(stored().metadata.annotations).toEqual({ 'mezzo.dev/acknowledged': 'running' });
   });
 
@@ -100,9 +100,9 @@ describe('PodWriter', () => {
     api.onCommit(({ change }) => cache.observe(change.object));
     const writer = writerOver();
     writer.wish(cached(), { acknowledged: { task: 'starting' } });
-    await clock.advance(60);
+    await clock.advance(150);
     writer.wish(cached(), { acknowledged: { task: 'running' } });
-    await clock.advance(39);
+    await clock.advance(99);
     expect(versions).toEqual([undefined]);
     await clock.advance(1);
     expect(versions).toEqual([undefined, 'running']);
@@ -133,7 +133,7 @@ describe('PodWriter', () => {
     writer.wish(cached(), { acknowledged: { 'task-0': 'running' } });
     writer.wish(cached(), { acknowledged: { 'task-1': 'starting' } });
     writer.wish(cached(), { acknowledgedHealth: { 'task-0': 'passing@x' } });
-    await clock.advance(100);
+    await clock.advance(250);
     expect(stored().metadata.annotations).toEqual({
       'mezzo.dev/acknowledged.task-0': 'running',
       'mezzo.dev/acknowledged.task-1': 'starting',
@@ -267,7 +267,7 @@ describe('KeyedWorker', () => {
     for (const key of ['a', 'a', 'b', 'c', 'a']) worker.poke(key);
     await clock.advance(5);
     worker.poke('b');
-    await clock.advance(100);
+    await clock.advance(250);
     expect(most).toBe(2);
     expect(overlaps).toBe(0);
     expect(runs.filter((key) => key === 'a').length).toBe(2);

@@ -105,7 +105,7 @@ const MAX_WRITES_PER_RUN = 6;
  * How long an acknowledgement may wait for company: a task that starts, runs and ends in a moment costs one patch, not
  * three. Who dies meanwhile leaves an update to be told again, as may happen to any of them.
  */
-const GATHER_MS = 100;
+const GATHER_MS = 250;
 /** Acknowledgements are written after this time even while launches wait. */
 const LONGEST_GATHER_MS = 30_000;
 

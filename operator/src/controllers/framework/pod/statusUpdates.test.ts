@@ -119,7 +119,7 @@ describe('health', () => {
     await acknowledgeAll(who);
     // What was owed is derived anew: the state of now, which had not been acknowledged.
     expect(who.sink.updates('web').map((one) => one.healthy)).toEqual([true]);
-    await clock.advance(100);
+    await clock.advance(250);
     all.restart();
     who = await all.subscribe({ id: { value: who.id } });
     await clock.advance(60_000);
