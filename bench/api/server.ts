@@ -87,13 +87,8 @@ async function main(agents: number): Promise<void> {
       anonymousPrincipal: 'bench',
     }),
     advertisedAddress: '127.0.0.1:5050',
-    limits: {
-      ...DEFAULT_LIMITS,
-      callsPerSecond: unlimited,
-      burst: unlimited,
-      // The first framework is offered every agent at once; with the default it would be cut off for that.
-      streamBufferBytes: 16 * 1024 * 1024,
-    },
+    // One principal asks for all frameworks; each of its own would be far below its limit.
+    limits: { ...DEFAULT_LIMITS, callsPerSecond: unlimited, burst: unlimited },
   };
   // The scheduler's endpoint needs no more of the context than this.
   const endpoint = schedulerEndpoint(context as RouteContext);
