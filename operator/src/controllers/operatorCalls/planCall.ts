@@ -14,6 +14,7 @@ import {
 } from './decideMaintenance.ts';
 import { decideQuota, decideRemoveQuota, decideSetQuota } from './decideQuota.ts';
 import { decideReserve, decideUnreserve } from './decideReserve.ts';
+import { decideVolumes } from './decideVolumes.ts';
 import { decideWeights } from './decideWeights.ts';
 import { refuseAs } from './planning.ts';
 import type { CallPlan } from './types.ts';
@@ -27,18 +28,12 @@ export interface PlanInput {
   readonly nowMs: number;
 }
 
-const VOLUMES = 'volumes are not served; use the storage of Kubernetes in the Pod template';
-
 /** Calls that have no counterpart here, and why. */
 const NOT_SERVED = {
   UNKNOWN: 'UNKNOWN is not a call',
   SET_LOGGING_LEVEL: 'the level of the log is set by --log-level, when the operator starts',
   LIST_FILES: "a master has no files here; ask the task's agent",
   READ_FILE: "a master has no files here; ask the task's agent",
-  CREATE_VOLUMES: VOLUMES,
-  DESTROY_VOLUMES: VOLUMES,
-  GROW_VOLUME: VOLUMES,
-  SHRINK_VOLUME: VOLUMES,
 } as const satisfies Partial<Record<OperatorCallType, string>>;
 
 /** What a call writes; pure. */
@@ -70,16 +65,17 @@ export function planCall(call: WriteCall, { view, principal, nowMs }: PlanInput)
       return decideReserve(call.body, view, principal);
     case 'UNRESERVE_RESOURCES':
       return decideUnreserve(call.body, view);
+    case 'CREATE_VOLUMES':
+    case 'DESTROY_VOLUMES':
+    case 'GROW_VOLUME':
+    case 'SHRINK_VOLUME':
+      return decideVolumes(call, view, { principal, nowMs });
     case 'TEARDOWN':
       return decideTeardown(call.body.framework_id.value, view);
     case 'UNKNOWN':
     case 'SET_LOGGING_LEVEL':
     case 'LIST_FILES':
     case 'READ_FILE':
-    case 'CREATE_VOLUMES':
-    case 'DESTROY_VOLUMES':
-    case 'GROW_VOLUME':
-    case 'SHRINK_VOLUME':
       return refuseAs(
         'notImplemented',
         `${call.kind} calls are not served: ${NOT_SERVED[call.kind]}`,

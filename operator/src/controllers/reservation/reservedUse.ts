@@ -9,7 +9,7 @@ import type { TaskView } from '../task/taskView.ts';
  */
 export function usedByReservation(
   reserved: ReadonlyMap<string, readonly AgentReservation[]>,
-  tasks: readonly TaskView[],
+  tasks: readonly Pick<TaskView, 'agent' | 'role' | 'reserved' | 'volumes'>[],
 ): ReadonlyMap<string, Resources> {
   const used = new Map<string, Resources>();
   const free = new Map<AgentReservation, Resources>();

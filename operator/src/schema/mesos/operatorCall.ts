@@ -4,6 +4,7 @@ import { faultOf, IdValue } from './lenient.ts';
 import { OPERATOR_CALL_ENUMS } from './operatorCallProto.ts';
 import { OPERATOR_CALL_CODEC } from './operatorCodec.ts';
 import type { WireObject } from './proto/types.ts';
+import { MesosResource } from './resource.ts';
 
 /**
  * Mesos v1 operator calls, as both wire forms bring them. What the codec has read has the right types and every required
@@ -58,6 +59,9 @@ const QuotaConfig = z.object({ role: z.string(), guarantees: ScalarMap, limits: 
 export type QuotaConfig = z.infer<typeof QuotaConfig>;
 
 const OfAgent = z.object({ agent_id: IdValue });
+/** Volumes of a resource provider need none. */
+const MaybeOfAgent = z.object({ agent_id: IdValue.optional() });
+const Volumes = OfAgent.extend({ volumes: many(MesosResource) });
 const Machines = z.object({ machines: many(Machine) });
 const AnyBody = z.object({});
 
@@ -94,10 +98,19 @@ const BODIES = {
     field: 'unreserve_resources',
     schema: OfAgent.extend({ resources: many(OperatorResource) }),
   },
-  CREATE_VOLUMES: { field: 'create_volumes', schema: AnyBody },
-  DESTROY_VOLUMES: { field: 'destroy_volumes', schema: AnyBody },
-  GROW_VOLUME: { field: 'grow_volume', schema: AnyBody },
-  SHRINK_VOLUME: { field: 'shrink_volume', schema: AnyBody },
+  CREATE_VOLUMES: { field: 'create_volumes', schema: Volumes },
+  DESTROY_VOLUMES: { field: 'destroy_volumes', schema: Volumes },
+  GROW_VOLUME: {
+    field: 'grow_volume',
+    schema: MaybeOfAgent.extend({ volume: MesosResource, addition: MesosResource }),
+  },
+  SHRINK_VOLUME: {
+    field: 'shrink_volume',
+    schema: MaybeOfAgent.extend({
+      volume: MesosResource,
+      subtract: z.object({ value: z.number() }),
+    }),
+  },
   GET_MAINTENANCE_STATUS: undefined,
   GET_MAINTENANCE_SCHEDULE: undefined,
   UPDATE_MAINTENANCE_SCHEDULE: {
