@@ -254,3 +254,39 @@ describe('a Reservation', () => {
     await all.running('outside', 1);
   }, 90_000);
 });
+
+describe('limits per tier', () => {
+  test('hold back tasks of the tier alone, and tell who waits for what', async () => {
+    await all.make(ROLES, 'lab', { path: 'lab', weight: 1.5, sorter: 'random' });
+    await all.make(QUOTAS, 'lab', {
+      role: 'lab',
+      tierLimits: [{ tier: 'preemptible', limits: { cpus: '500m' } }],
+    });
+    await all.told(QUOTAS, 'lab', { type: 'Ready', reason: 'InEffect' });
+    const spare = { role: 'lab', tier: 'preemptible', template: template('250m') };
+    await job('spare', { ...spare, instances: 3 });
+    await all.running('spare', 2);
+    await eventually('the third to tell why it waits', async () => {
+      const waits = { type: 'Ready', reason: 'InstancesPending' };
+      const { message } = await all.told(SERVICE_JOBS, 'spare', waits);
+      expect(message).toContain(
+        'limits tier preemptible of role lab to cpus 500m: its tasks hold 500m and one more needs 250m',
+      );
+      return true;
+    });
+    await job('sure', { role: 'lab', tier: 'production', template: template('1') });
+    await all.running('sure', 1);
+    await eventually('the figures of the tier', async () => {
+      const quota = await all.get<QuotaObject>(QUOTAS, 'lab');
+      expect(quota.status?.tiers).toMatchObject([
+        { tier: 'preemptible', consumed: { cpus: '500m' }, headroom: { cpus: '0' } },
+      ]);
+      return true;
+    });
+    const role = await all.told(ROLES, 'lab', { type: 'Ready', reason: 'InEffect' });
+    expect(role.message).toContain('take turns at random by weight');
+    expect(await all.cluster.kubectl(['get', 'mrole', 'lab'])).toMatch(/lab +lab +1\.5 /);
+    await all.remove(QUOTAS, 'lab');
+    await all.running('spare', 3);
+  }, 90_000);
+});
