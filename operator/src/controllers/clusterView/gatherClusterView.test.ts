@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ControllersByHand } from '../../../../test/support/controllers.ts';
 import { FakeClock } from '../../../../test/support/fakeClock.ts';
 import { OperatorWorld, RUNNING, taskPod } from '../../../../test/support/operatorWorld.ts';
+import { frameworkId } from '../../model/ids.ts';
 import { ANNOTATION, LABEL } from '../../model/labels.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import {
@@ -13,6 +14,7 @@ import {
   ROLES,
 } from '../../schema/mezzoKinds.ts';
 import { TASK_STATES } from '../../state/taskState.ts';
+import { frameworkObjectName } from '../framework/names.ts';
 import type { FrameworkSummary } from '../framework/types.ts';
 import { gatherClusterView } from './gatherClusterView.ts';
 import { MESOS_STATES } from './mesosTaskState.ts';
@@ -214,6 +216,49 @@ describe('tasks of a group', () => {
     all.pod({ ...pod, metadata: { ...pod.metadata, annotations } });
     expect(tasks()).toHaveLength(1);
   });
+});
+
+test('tasks of a custom executor are told of one by one, each with its own state and amounts', () => {
+  const pod = ofFramework(RUNNING);
+  const id = frameworkId('Marathon_1');
+  const stored = (task: string, cpus: number, state: string): object => ({
+    info: {
+      name: `${task}-name`,
+      task_id: { value: task },
+      agent_id: { value: 'node-1' },
+      resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: cpus } }],
+    },
+    state,
+    updates: [],
+    known: [],
+  });
+  const {
+    [ANNOTATION.taskId]: _id,
+    [ANNOTATION.taskName]: _name,
+    ...own
+  } = pod.metadata.annotations ?? {};
+  const annotations = {
+    ...own,
+    [ANNOTATION.executorId]: 'Exec_1',
+    [ANNOTATION.executorInfo]: '{"executor_id":{"value":"Exec_1"}}',
+    'executor-task.mezzo.dev/one': JSON.stringify(stored('one', 1, 'TASK_RUNNING')),
+    'executor-task.mezzo.dev/two': JSON.stringify(stored('two', 0.5, 'TASK_STAGING')),
+  };
+  const labels = { ...pod.metadata.labels, [LABEL.framework]: frameworkObjectName(id) };
+  all.pod({ ...pod, metadata: { ...pod.metadata, labels, annotations } });
+  const tasks = look().tasks.filter((task) => task.framework === 'Marathon_1');
+  expect(
+    tasks.map(({ id: task, name, executor, state, resources }) => [
+      task,
+      name,
+      executor,
+      state,
+      resources,
+    ]),
+  ).toEqual([
+    ['one', 'one-name', 'Exec_1', 'TASK_RUNNING', { cpus: 1000 }],
+    ['two', 'two-name', 'Exec_1', 'TASK_STAGING', { cpus: 500 }],
+  ]);
 });
 
 describe('agents', () => {

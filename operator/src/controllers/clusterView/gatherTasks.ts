@@ -3,7 +3,13 @@ import { ANNOTATION } from '../../model/labels.ts';
 import { isEmpty, NO_RESOURCES } from '../../model/resources.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import type { MesosTaskState } from '../../schema/mesos/event.ts';
+import { amountsFromMesos } from '../../schema/mesos/resource.ts';
 import { resourcesFromKube } from '../../schema/quantity.ts';
+import {
+  type ExecutorView,
+  executorViewOf,
+  newestState,
+} from '../framework/executor/executorRecord.ts';
 import { type PodTask, podTasks, TASK_CONTAINER } from '../framework/pod/podMetadata.ts';
 import type { FrameworkSummary } from '../framework/types.ts';
 import { isTaskPod, splitRevocable, type TaskView, taskViewOf } from '../task/taskView.ts';
@@ -35,6 +41,8 @@ export function viewedTasks(
   usage: UsageBoard,
 ): readonly ViewedTask[] {
   return pods.filter(isTaskPod).flatMap((pod) => {
+    const executor = executorViewOf(pod);
+    if (executor !== undefined) return executorTasks(pod, executor, told, usage);
     const members = podTasks(pod);
     if (members.length < 2) return [singleTask(pod, told, usage)];
     return members.map((member, index) => groupTask(pod, member, { index, told, usage }));
@@ -97,6 +105,36 @@ function groupTask(
     used: isFirst ? context.usage.usedBy(pod.metadata.uid ?? '') : undefined,
     ...readTold(pod.metadata.annotations?.[ANNOTATION.taskGroup], context.index),
   };
+}
+
+/** The tasks of a custom executor share its container; what they hold is what they were launched with. */
+function executorTasks(
+  pod: Pod,
+  { tasks }: ExecutorView,
+  told: ToldStates,
+  usage: UsageBoard,
+): readonly ViewedTask[] {
+  const view = taskViewOf(pod);
+  return [...tasks].map(([id, stored], index) => {
+    const state = told.get(keyOf(view.framework, id)) ?? newestState(stored);
+    const amounts = amountsFromMesos(stored.info.resources.filter((one) => one.name !== 'ports'));
+    return {
+      ...sharedOf(pod, view),
+      id,
+      name: stored.info.name,
+      container: TASK_CONTAINER,
+      ...(amounts.ok ? amounts.value : { resources: NO_RESOURCES, revocable: NO_RESOURCES }),
+      reserved: NO_RESOURCES,
+      volumes: [],
+      state,
+      statuses: statusesOf(view, state),
+      image: pod.spec.containers[0]?.image,
+      // Nobody can tell whose part of it is whose.
+      used: index === 0 ? usage.usedBy(pod.metadata.uid ?? '') : undefined,
+      labels: stored.info.labels?.labels,
+      discovery: stored.info.discovery,
+    };
+  });
 }
 
 function memberState(pod: Pod, task: TaskView, member: PodTask, told: ToldStates): MesosTaskState {

@@ -206,6 +206,7 @@ export class Subscriptions {
               node: world.nodes.get({ name: offer.agent }),
               reservations: scheduling.reservations(),
               agentPort: config.agentPort,
+              executors: this.#registry.executors.updates.executorsOn(id, offer.agent),
             }),
             id,
             offer,

@@ -30,6 +30,8 @@ export interface OfferSurroundings {
   readonly reservations: ReadonlyMap<string, ReservationObject>;
   /** Where the agent serves what old clients read. */
   readonly agentPort: number | undefined;
+  /** Custom executors of the framework that run on the agent. */
+  readonly executors: readonly string[];
 }
 
 /** An offer as its framework reads it; which fields there are follows from its capabilities. */
@@ -37,7 +39,7 @@ export function wireOffer(
   offer: Offer,
   framework: FrameworkId,
   capabilities: ReadonlySet<MesosCapability>,
-  { node, reservations, agentPort }: OfferSurroundings,
+  { node, reservations, agentPort, executors }: OfferSurroundings,
 ): WireOffer {
   const multiRole = capabilities.has('MULTI_ROLE');
   const hostname = hostnameOf(offer.agent, node);
@@ -52,6 +54,7 @@ export function wireOffer(
       { allocationInfo: multiRole, reservations: capabilities.has('RESERVATION_REFINEMENT') },
     ),
     ...attributesOf(node),
+    ...(executors.length === 0 ? {} : { executor_ids: executors.map((value) => ({ value })) }),
     ...(multiRole ? { allocation_info: { role: offer.role } } : {}),
     ...(offer.unavailability === undefined
       ? {}
@@ -96,7 +99,7 @@ function levelsOf(
 export function wireInverseOffer(
   offer: InverseOffer,
   framework: FrameworkId,
-  { node, agentPort }: Omit<OfferSurroundings, 'reservations'>,
+  { node, agentPort }: Omit<OfferSurroundings, 'reservations' | 'executors'>,
 ): WireInverseOffer {
   return {
     id: { value: offer.id },

@@ -119,6 +119,7 @@ export interface WireOffer {
   readonly hostname: string;
   readonly url: WireUrl;
   readonly resources: readonly (WireResource | WirePorts)[];
+  readonly executor_ids?: readonly WireId[];
   readonly attributes?: readonly {
     readonly name: string;
     readonly type: 'TEXT';

@@ -22,6 +22,7 @@ import {
   endStatus,
   exitStatusOf,
   hasExecutorEnded,
+  isExecutorAlive,
   isTerminalStatus,
   type PendingStatus,
   recordedStatus,
@@ -99,6 +100,15 @@ export class ExecutorUpdates {
   entryOf(framework: FrameworkId, task: TaskId): ExecutorEntry | undefined {
     const entry = this.#byTask.get(framework)?.get(task);
     return entry?.tasks.get(task)?.isOver === false ? entry : undefined;
+  }
+
+  /** Ids of a framework's executors that run on an agent. */
+  executorsOn(framework: FrameworkId, agent: AgentId): readonly string[] {
+    const ids: string[] = [];
+    for (const entry of this.#entries.values())
+      if (entry.framework === framework && entry.agent === agent && isExecutorAlive(entry))
+        ids.push(entry.executor);
+    return ids;
   }
 
   byPod(uid: string): ExecutorEntry | undefined {

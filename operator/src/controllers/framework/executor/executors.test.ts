@@ -155,6 +155,20 @@ describe('launch', () => {
     });
   });
 
+  test('offers of its agent name it', async () => {
+    const named = (): unknown => {
+      world.scheduling.offer(frameworkId(who.id), { resources: { cpus: 1000 } });
+      const event = who.sink.events.at(-1);
+      return event?.type === 'OFFERS' ? event.offers.offers[0]?.executor_ids : event;
+    };
+    expect(named()).toBeUndefined();
+    await launch(inExecutor('one'));
+    expect(named()).toEqual([{ value: 'Exec_1' }]);
+    run();
+    exit(0);
+    expect(named()).toBeUndefined();
+  });
+
   test('a later task reaches the running executor on its stream', async () => {
     await launch(inExecutor('one'));
     run();
