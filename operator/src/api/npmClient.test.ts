@@ -15,7 +15,7 @@ afterEach(async () => {
 
 test('npm mesos-framework, as published, runs a task to TASK_FINISHED and tears down', async () => {
   expect(clientVersion()).toBe('0.5.3');
-  const npm = new MesosFrameworkClient('127.0.0.1', api.server.port, 'echo "it works: $((6*7)) é"');
+  const npm = new MesosFrameworkClient(api.url, 'echo "it works: $((6*7)) é"');
   client = npm;
   await until('a Pod', () => api.world.pods().length === 1, 15_000);
   const task = api.world.pods()[0]?.metadata.annotations?.['mezzo.dev/task-id'] ?? '';
@@ -42,7 +42,7 @@ test('npm mesos-framework, as published, runs a task to TASK_FINISHED and tears 
 test('the npm client outlives silence longer than its time-out, thanks to heartbeats', async () => {
   await api.stop();
   api = await ApiHarness.start({ anonymous: 'local', hub: { heartbeatMs: 400 } });
-  const npm = new MesosFrameworkClient('127.0.0.1', api.server.port, 'true', 1);
+  const npm = new MesosFrameworkClient(api.url, 'true', 1, 1);
   client = npm;
   const count = (event: string): number => npm.events.filter((one) => one.event === event).length;
   await until('heartbeats for more than two seconds', () => count('heartbeat') >= 6, 20_000);
