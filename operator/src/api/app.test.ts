@@ -77,6 +77,7 @@ describe('POST /api/v1/scheduler, the checks in their order', () => {
   test.each([
     ['no JSON', '{', /not JSON/],
     ['JSON that is too deep', '['.repeat(65) + ']'.repeat(65), /deeper than 64/],
+    ['JSON of too many lists', `[${'[],'.repeat(400_000)}[]]`, /more than 400000 brackets/],
     ['a call without a type', {}, /'type'/],
     ['a call without a framework id', { type: 'REVIVE' }, /'framework_id'/],
     [
@@ -211,6 +212,16 @@ describe('limits', () => {
     expect(statuses).toEqual([400, 400, 400, 429, 429]);
     expect((await api.post({})).headers.get('retry-after')).toBe('1');
     expect((await api.post({}, { authorization: 'Bearer bob' })).status).toBe(400);
+  });
+
+  test('calls beyond the rate: 429 per framework too, whoever sends them', async () => {
+    await api.stop();
+    api = await ApiHarness.start({ limits: { callsPerSecond: 1, burst: 2 } });
+    const revive = { type: 'REVIVE', framework_id: { value: 'of-alice' } };
+    const statuses: number[] = [];
+    for (const who of ['alice', 'bob', 'carol'])
+      statuses.push((await api.post(revive, { authorization: `Bearer ${who}` })).status);
+    expect(statuses).toEqual([400, 400, 429]);
   });
 
   test('an address that keeps failing is not asked about any more', async () => {
