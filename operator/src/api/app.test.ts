@@ -203,6 +203,14 @@ describe('POST /api/v1/scheduler, the checks in their order', () => {
   });
 });
 
+test("a principal in FrameworkInfo that is not the caller's: 400 that names both", async () => {
+  const info = { user: 'root', name: 'x', principal: 'mallory' };
+  const call = { type: 'SUBSCRIBE', subscribe: { framework_info: info } };
+  const response = await api.post(call);
+  expect(response.status).toBe(400);
+  expect(await response.text()).toMatch(/'alice' does not match principal .*mallory/);
+});
+
 describe('limits', () => {
   test('calls beyond the rate: 429 with Retry-After, per principal', async () => {
     await api.stop();

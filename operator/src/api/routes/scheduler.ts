@@ -80,6 +80,11 @@ async function handlePost(
   }
   const call = await readCall(CALL_FORM, scheduler.context.limits.bodyBytes, request, response);
   if (call === undefined) return;
+  const claimed = call.kind === 'SUBSCRIBE' ? call.body.framework_info.principal : undefined;
+  if (claimed !== undefined && claimed !== principal.name) {
+    sendError(response, 400, principalMismatch(claimed, principal));
+    return;
+  }
   const mediaType = replyType(request.headers.accept);
   if (mediaType === undefined && ACCEPT_COUNTS.has(call.kind)) {
     sendError(response, 406, `Expecting 'Accept' to allow '${JSON_TYPE}' or '${PROTOBUF_TYPE}'`);
@@ -99,6 +104,10 @@ async function handlePost(
   }
   await subscribe(scheduler, hub, call, { principal, mediaType: mediaType ?? JSON_TYPE, response });
 }
+
+/** Source: Mesos `src/master/validation.cpp`, `scheduler::call::validate`. */
+const principalMismatch = (claimed: string, { name }: Principal): string =>
+  `Failed to validate scheduler call: authenticated principal '${name}' does not match principal ${JSON.stringify(claimed)} set in 'subscribe.framework_info'`;
 
 /** Calls whose reply has a form; the others are answered without a body. */
 const ACCEPT_COUNTS: ReadonlySet<Call['kind']> = new Set(['SUBSCRIBE', 'RECONCILE_OPERATIONS']);

@@ -35,14 +35,15 @@ export class Members {
     this.touch(registration.id);
   }
 
-  /** False when the framework is not connected. */
-  replace(registration: FrameworkRegistration): boolean {
+  /** Returns the roles that are no longer suppressed; undefined when the framework is not connected. */
+  replace(registration: FrameworkRegistration): ReadonlySet<RolePath> | undefined {
     const member = this.#members.get(registration.id);
-    if (member === undefined) return false;
+    if (member === undefined) return undefined;
+    const before = [...member.suppressed];
     member.registration = registration;
     member.suppressed = new Set(registration.suppressedRoles);
     this.touch(registration.id);
-    return true;
+    return new Set(before.filter((role) => !member.suppressed.has(role)));
   }
 
   remove(framework: FrameworkId): void {

@@ -3,7 +3,14 @@ import { FakeClock } from '../../../../test/support/fakeClock.ts';
 import { silentLog } from '../../../../test/support/frameworkHarness.ts';
 import { NO_METRICS, OperatorWorld, taskPod } from '../../../../test/support/operatorWorld.ts';
 import type { AgentReservation } from '../../allocator/types.ts';
-import { frameworkId, type OfferId, offerId, rolePath, taskId } from '../../model/ids.ts';
+import {
+  frameworkId,
+  type OfferId,
+  offerId,
+  type RolePath,
+  rolePath,
+  taskId,
+} from '../../model/ids.ts';
 import type { Resources } from '../../model/resources.ts';
 import { NODES, PODS } from '../../schema/kubeKinds.ts';
 import type { Node, Pod } from '../../schema/kubeObjects.ts';
@@ -21,6 +28,7 @@ import type { FrameworkCallbacks, LaunchFailure, LaunchRequest, Offer } from './
 const GIB = 2 ** 30;
 const WEB = rolePath('web');
 const BATCH = rolePath('batch');
+const NONE = { revocable: false, gpu: false };
 
 /** A framework that keeps what it is told. */
 class Member implements FrameworkCallbacks {
@@ -430,6 +438,19 @@ describe('suppress and revive', () => {
     loop.revive(F, [WEB, BATCH]);
     await clock.advance(6_000);
     expect(f.offers).toEqual([]);
+  });
+  test('a role that an update no longer suppresses loses its filters', async () => {
+    const f = join('f');
+    await clock.advance(10);
+    loop.decline(F, idsOf(f), 600_000);
+    const update = (suppressedRoles: readonly RolePath[]): void =>
+      loop.update({ id: F, roles: [WEB], suppressedRoles, capabilities: NONE });
+    update([WEB]);
+    await clock.advance(6_000);
+    expect(f.offers).toHaveLength(1);
+    update([]);
+    await clock.advance(6_000);
+    expect(f.offers).toHaveLength(2);
   });
   test('a role that is taken from a framework takes its offers along', async () => {
     const f = join('f');

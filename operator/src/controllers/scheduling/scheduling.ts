@@ -142,7 +142,9 @@ class AllocationLoop implements SchedulingLoop {
   }
 
   update(registration: FrameworkRegistration): void {
-    if (!this.#members.replace(registration)) return;
+    const unsuppressed = this.#members.replace(registration);
+    if (unsuppressed === undefined) return;
+    this.#driver.clearRefusals(registration.id, unsuppressed);
     const dropped = this.outstanding(registration.id).filter(
       (one) => !registration.roles.includes(one.role),
     );
