@@ -61,6 +61,7 @@ export interface Status {
   readonly uuid?: string;
   readonly timestamp?: number;
   readonly data?: string;
+  readonly healthy?: boolean;
 }
 export interface OperationStatus {
   readonly operation_id?: Id;

@@ -1,12 +1,12 @@
 import { expectEqual, expectThat } from '../mismatch.ts';
 import type { Rule } from '../rule.ts';
-import type { Json } from '../wire/protobuf.ts';
+import { encode, type Json } from '../wire/protobuf.ts';
 
 const ID = { value: 'conformance-nobody' };
 const UUID_BYTES = Buffer.alloc(16, 7).toString('base64');
 
 /** A well-formed body of every call but SUBSCRIBE and UPDATE_FRAMEWORK, and what it is void without. */
-const CALLS: Readonly<
+export const CALLS: Readonly<
   Record<string, { readonly body?: Json; readonly required?: readonly string[] }>
 > = {
   ACCEPT: { body: { offer_ids: [ID], operations: [] } },
@@ -78,6 +78,24 @@ function rulesOf(type: string, { body, required = [] }: (typeof CALLS)[string]):
 /** §1.4: every call is known, and void without what it needs. */
 export const CALL_RULES: readonly Rule[] = [
   ...Object.entries(CALLS).flatMap(([type, call]) => rulesOf(type, call)),
+  {
+    id: '1.4/unknown-type',
+    title: 'a call of a type that nobody knows is refused with 400',
+    async run(c) {
+      const session = await c.subscribe();
+      const call = { type: 'SUPPRESS', framework_id: { value: session.frameworkId } };
+      const text = JSON.stringify({ ...call, type: 'DANCE' });
+      // In protobuf: type 99.
+      const body =
+        c.wire === 'json'
+          ? Buffer.from(text)
+          : Buffer.concat([
+              encode('Call', { framework_id: call.framework_id }),
+              Buffer.from([0x10, 99]),
+            ]);
+      await c.expectStatus(400, { body, headers: { 'Mesos-Stream-Id': session.streamId } });
+    },
+  },
   {
     id: '1.4/acknowledge-bad-uuid',
     title: 'ACKNOWLEDGE with a uuid that is no UUID is refused with 400',

@@ -1,4 +1,4 @@
-import { expectEqual } from '../mismatch.ts';
+import { expectEqual, expectThat } from '../mismatch.ts';
 import type { Context, Rule } from '../rule.ts';
 import { isNoMoreThan, type Offer, type Session } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
@@ -124,6 +124,33 @@ export const FILTER_RULES: readonly Rule[] = [
       againMs: 12_000,
     },
   ),
+  {
+    id: '1.11/for-ever',
+    title: 'a refuse_seconds beyond a year is capped, not refused',
+    offers: true,
+    async run(c) {
+      const session = await c.subscribe();
+      const offer = await session.offer();
+      await declineAll(session, offer, { refuse_seconds: 1e18 });
+      await session.noOffer(3_000, (one) => isNoMoreThan(one, offer));
+    },
+  },
+  {
+    id: '1.11/bigger',
+    title: 'an offer with more than was declined is made in spite of the filter',
+    offers: true,
+    async run(c) {
+      const session = await c.subscribe();
+      const { id, offer } = await session.runOne('holds');
+      const onAgent = (one: Offer): boolean => one.agent_id.value === offer.agent_id.value;
+      const rest = await session.offer({ cpus: 0.1 }, 20_000, onAgent);
+      await declineAll(session, rest, { refuse_seconds: 3_600 });
+      await session.ok('KILL', { task_id: { value: id } });
+      await session.follow(id, 'TASK_KILLED');
+      const later = await session.offer({ cpus: 0.1 }, 20_000, onAgent);
+      expectThat('more than was declined', !isNoMoreThan(later, rest), later.resources);
+    },
+  },
   {
     id: '1.11/unknown-offer',
     title: 'a decline of unknown offers is accepted',

@@ -1,6 +1,7 @@
 import { expectEqual, expectThat } from '../mismatch.ts';
 import type { Rule } from '../rule.ts';
 import { CONTENT_TYPE, Session, type Wire } from '../session.ts';
+import { twice } from '../wire/exchange.ts';
 
 const both = (wire: Wire): Wire => (wire === 'json' ? 'protobuf' : 'json');
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
@@ -162,6 +163,15 @@ export const HTTP_RULES: readonly Rule[] = [
         expectEqual('line feeds in a chunk', text.split('\n').length - 1, 1);
         expectEqual('characters of the record', text.length, chunk.length);
       }
+    },
+  },
+  {
+    id: '1.2/idle-connection',
+    title: 'a connection that was idle for 7 s takes the next call, or was said to close',
+    wires: ['json'],
+    async run(c) {
+      const answers = await twice(c.target.url, '/version', 7_000);
+      expectEqual('answers', answers, ['HTTP/1.1 200', 'HTTP/1.1 200']);
     },
   },
   ...LENIENCIES(),

@@ -47,6 +47,12 @@ const INVALID_OFFERS: readonly (readonly [
   ],
 ];
 
+const executor = (more: Json): Json => ({
+  executor_id: { value: uniqueId('executor') },
+  resources: [scalar('cpus', 0.05), scalar('mem', 32)],
+  ...more,
+});
+
 /** What makes a single task invalid. */
 const INVALID_TASKS: readonly (readonly [string, string, (offer: Offer) => Json])[] = [
   ['task-id', 'a task id with a slash', () => ({ task_id: { value: `a/${uniqueId('b')}` } })],
@@ -87,6 +93,58 @@ const INVALID_TASKS: readonly (readonly [string, string, (offer: Offer) => Json]
     () => ({ limits: { disk: { value: 1 } } }),
   ],
   ['limits-low', 'a limit below the request', () => ({ limits: { cpus: { value: 0.01 } } })],
+  ['task-id-empty', 'an empty task id', () => ({ task_id: { value: '' } })],
+  ['task-id-dots', 'the task id ..', () => ({ task_id: { value: '..' } })],
+  [
+    'custom-without-command',
+    'a CUSTOM executor without a command',
+    () => ({ command: undefined, executor: executor({ type: 'CUSTOM' }) }),
+  ],
+  [
+    'default-with-command',
+    'a DEFAULT executor with a command',
+    () => ({
+      command: undefined,
+      executor: executor({ type: 'DEFAULT', command: { value: 'true' } }),
+    }),
+  ],
+  [
+    'executor-of-others',
+    "another framework's id in its executor",
+    () => ({
+      command: undefined,
+      executor: executor({
+        type: 'CUSTOM',
+        command: { value: 'true' },
+        framework_id: { value: 'somebody-else' },
+      }),
+    }),
+  ],
+  ['check-http', 'an HTTP check without http', () => ({ check: { type: 'HTTP' } })],
+  [
+    'health-check-command',
+    'a COMMAND health check without command',
+    () => ({ health_check: { type: 'COMMAND' } }),
+  ],
+  [
+    'health-check-delay',
+    'a health check with a negative delay',
+    () => ({
+      health_check: { type: 'COMMAND', command: { value: 'true' }, delay_seconds: -1 },
+    }),
+  ],
+  [
+    'docker-without-docker',
+    'a DOCKER container without docker',
+    () => ({ container: { type: 'DOCKER' } }),
+  ],
+  [
+    'variable-without-value',
+    'an environment variable without its value',
+    () => ({
+      command: { value: 'true', environment: { variables: [{ name: 'X', type: 'VALUE' }] } },
+    }),
+  ],
 ];
 
 /** §1.12: an ACCEPT as a whole, and LAUNCH. */

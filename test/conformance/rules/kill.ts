@@ -119,6 +119,32 @@ export const KILL_RULES: readonly Rule[] = [
     },
   },
   {
+    id: '1.9/revive-stranger',
+    title: 'REVIVE that names a role of nobody here is dropped whole',
+    offers: true,
+    async run(c) {
+      const session = await c.subscribe(c.info(), { suppressed_roles: [c.role] });
+      await session.ok('REVIVE', { roles: [c.role, 'not-mine'] });
+      await session.noOffer(4_000);
+    },
+  },
+  {
+    id: '1.9/revive-one-role',
+    title: 'REVIVE of one role leaves the others suppressed',
+    offers: true,
+    async run(c) {
+      const [first, second] = c.roles;
+      const session = await c.subscribe(c.multiRole(), { suppressed_roles: [first, second] });
+      await session.ok('REVIVE', { roles: [second] });
+      await session.offer();
+      await session.settle();
+      const roles = session.events
+        .flatMap((event) => event.offers?.offers ?? [])
+        .map((one) => one.allocation_info?.role);
+      expectEqual('roles of the offers', [...new Set(roles)], [second]);
+    },
+  },
+  {
     id: '1.9/revive-clears-filters',
     title: 'REVIVE clears the filters of declined offers',
     offers: true,

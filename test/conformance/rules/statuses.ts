@@ -216,6 +216,45 @@ export const STATUS_RULES: readonly Rule[] = [
     },
   },
   {
+    id: '1.8/memory',
+    title: 'a task beyond its memory is FAILED with REASON_CONTAINER_LIMITATION_MEMORY',
+    offers: true,
+    needs: 'execution',
+    async run(c) {
+      const session = await c.subscribe();
+      const first = await starting(session, command('x=a; while :; do x=$x$x$x$x; done'));
+      await session.acknowledge(first);
+      const last = (await session.follow(first.task_id.value, 'TASK_FAILED')).at(-1);
+      expectEqual('reason', last?.reason, 'REASON_CONTAINER_LIMITATION_MEMORY');
+    },
+  },
+  {
+    id: '1.8/healthy',
+    title: 'a health check that holds is told as healthy, one that does not ends the task',
+    offers: true,
+    needs: 'execution',
+    async run(c) {
+      const session = await c.subscribe();
+      const first = await starting(session, {
+        command: { shell: true, value: 'touch well; sleep 6; rm well; sleep 3600' },
+        health_check: {
+          type: 'COMMAND',
+          command: { value: 'test -f well' },
+          delay_seconds: 0,
+          interval_seconds: 1,
+          timeout_seconds: 5,
+          consecutive_failures: 2,
+          grace_period_seconds: 0,
+        },
+      });
+      const id = first.task_id.value;
+      await session.acknowledge(first);
+      const all = await session.follow(id, 'TASK_KILLED', 90_000);
+      const told = all.flatMap((one) => one.healthy ?? []);
+      expectThat('healthy, then not', told[0] === true && told.at(-1) === false, told);
+    },
+  },
+  {
     id: '1.8/reconcile-implicit',
     title: 'implicit reconciliation tells the latest state of every task, without uuid',
     offers: true,

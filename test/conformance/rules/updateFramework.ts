@@ -1,6 +1,6 @@
 import { expectEqual } from '../mismatch.ts';
 import type { Context, Rule } from '../rule.ts';
-import type { Session } from '../session.ts';
+import { type Offer, type Session, task, uniqueId } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
 
 const update = async (session: Session, info: Json, more: Json = {}): Promise<number> => {
@@ -13,6 +13,7 @@ const update = async (session: Session, info: Json, more: Json = {}): Promise<nu
 const REFUSALS: readonly (readonly [string, string, (c: Context) => Json, Json])[] = [
   ['user', 'another user', (c) => c.info({ user: 'somebody' }), {}],
   ['checkpoint', 'another checkpoint', (c) => c.info({ checkpoint: true }), {}],
+  ['principal', 'another principal', (c) => c.info({ principal: 'somebody-else' }), {}],
   ['role', 'an invalid role', (c) => c.info({ role: '/x' }), {}],
   [
     'suppressed',
@@ -71,6 +72,60 @@ export const UPDATE_FRAMEWORK_RULES: readonly Rule[] = [
         (event) => event.rescind?.offer_id.value === offer.id.value,
         10_000,
       );
+    },
+  },
+  {
+    id: '1.10/tasks-stay',
+    title: 'tasks of a role that is removed run on',
+    offers: true,
+    async run(c) {
+      const [first, second] = c.roles;
+      const session = await c.subscribe(c.multiRole({ roles: [first] }));
+      const { id } = await session.runOne('stays');
+      expectEqual('status', await update(session, c.multiRole({ roles: [second] })), 200);
+      await session.settle(1_500);
+      await session.ok('RECONCILE', { tasks: [{ task_id: { value: id } }] });
+      expectEqual('state', (await session.update(id)).state, 'TASK_RUNNING');
+    },
+  },
+  {
+    id: '1.10/suppressed-offers-stay',
+    title: 'offers of a role that becomes suppressed stay and can be used',
+    offers: true,
+    async run(c) {
+      const session = await c.subscribe();
+      const offer = await session.offer();
+      const more = { suppressed_roles: [c.role] };
+      expectEqual('status', await update(session, c.info(), more), 200);
+      await session.none(
+        'RESCIND of the offer',
+        (event) => event.rescind?.offer_id.value === offer.id.value,
+        2_000,
+      );
+      const id = uniqueId('used');
+      await session.launch(offer, task(id, offer));
+      await session.follow(id, 'TASK_RUNNING');
+    },
+  },
+  {
+    id: '1.10/unsuppressed-clears-filters',
+    title: 'a role that is no longer suppressed loses its filters',
+    offers: true,
+    async run(c) {
+      const session = await c.subscribe();
+      const offer = await session.offer();
+      await session.settle();
+      const ids = [offer.id, ...session.offers.map((one) => one.id)];
+      session.offers.length = 0;
+      await session.ok('DECLINE', { offer_ids: ids, filters: { refuse_seconds: 3_600 } });
+      const more = { suppressed_roles: [c.role] };
+      expectEqual('status', await update(session, c.info(), more), 200);
+      await session.settle();
+      session.offers.length = 0;
+      await session.noOffer(2_000);
+      expectEqual('status', await update(session, c.info()), 200);
+      const same = (one: Offer): boolean => one.agent_id.value === offer.agent_id.value;
+      await session.offer({ cpus: 0.1 }, 20_000, same);
     },
   },
   {

@@ -119,8 +119,7 @@ export class WireResponse {
 
 const CONNECT_MS = 10_000;
 
-/** Sends a request on a connection of its own and returns what comes, as it comes. */
-export async function open(base: URL, request: WireRequest): Promise<WireResponse> {
+async function connect(base: URL): Promise<Socket> {
   const secure = base.protocol === 'https:';
   const port = Number(base.port) || (secure ? 443 : 80);
   const socket = secure
@@ -141,6 +140,12 @@ export async function open(base: URL, request: WireRequest): Promise<WireRespons
     socket.once(secure ? 'secureConnect' : 'connect', () => settle());
     socket.once('error', settle);
   });
+  return socket;
+}
+
+/** Sends a request on a connection of its own and returns what comes, as it comes. */
+export async function open(base: URL, request: WireRequest): Promise<WireResponse> {
+  const socket = await connect(base);
   const response = new WireResponse(socket);
   const headers = Object.entries({
     Host: base.host,
@@ -170,4 +175,29 @@ export async function exchange(base: URL, request: WireRequest): Promise<WireRes
   if (!came || !response.hasHead)
     throw new Error(`${request.method} ${request.path} was not answered within ${ANSWER_MS} ms`);
   return response;
+}
+
+/**
+ * First lines of the answers to two GETs on one connection that is idle in between; two of the first when it was said that
+ * the connection closes.
+ */
+export async function twice(base: URL, path: string, idleMs: number): Promise<readonly string[]> {
+  const socket = await connect(base);
+  try {
+    const get = async (): Promise<{ first: string; closes: boolean }> => {
+      const response = new WireResponse(socket);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${base.host}\r\n\r\n`);
+      await response.until(() => response.isOver, ANSWER_MS);
+      return {
+        first: response.isComplete ? `HTTP/1.1 ${response.status}` : 'closed',
+        closes: response.headers.get('connection')?.toLowerCase() === 'close',
+      };
+    };
+    const before = await get();
+    if (before.closes) return [before.first, before.first];
+    await new Promise((resolve) => setTimeout(resolve, idleMs));
+    return [before.first, (await get()).first];
+  } finally {
+    socket.destroy();
+  }
 }
