@@ -49,9 +49,9 @@ export class Operations {
     offers: readonly OutstandingOffer[],
     operations: readonly OfferOperation[],
   ): Performed {
-    const agent = (offers[0] as OutstandingOffer).agent;
+    const { agent, role } = offers[0] as OutstandingOffer;
     const pool = new AcceptedPool(offers, (name) => this.#partKind(name));
-    const meter = this.#tiers.meter();
+    const meter = this.#tiers.meter(role);
     const verdicts = operations.map((one) =>
       one.kind === 'launch'
         ? this.#launch(framework, agent, { pool, meter }, one.launch)

@@ -1,4 +1,5 @@
-import { hasTierLimits, type TierExcess, TierMeter } from '../../allocator/tierCheck.ts';
+import { pathAndAncestors } from '../../allocator/rolePaths.ts';
+import { type TierExcess, TierMeter } from '../../allocator/tierCheck.ts';
 import type { RoleSpec } from '../../allocator/types.ts';
 import { rolePath } from '../../model/ids.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
@@ -15,7 +16,7 @@ interface TierGateOptions {
 
 /**
  * Tier limits at the moment of a launch: the engine's offers have no tier, the Pods have.
- * Cost: nothing while no Quota has `tierLimits`, else one look at every Pod per accepted call.
+ * Cost: one look at every Pod per accepted call in a role with such a limit, its own or above it; nothing in others.
  */
 export class TierGate {
   readonly #options: TierGateOptions;
@@ -24,11 +25,14 @@ export class TierGate {
     this.#options = options;
   }
 
-  /** Counts what lives and is being launched now; undefined while nothing is limited. */
-  meter(): TierMeter | undefined {
+  /** Counts what lives and is being launched now; undefined while nothing is limited that concerns the role. */
+  meter(role?: string): TierMeter | undefined {
     const { world, assumed } = this.#options;
     const { specs } = this.#table();
-    if (!isAnyLimited(specs)) return undefined;
+    const limited = limitedRoles(specs);
+    if (limited.size === 0) return undefined;
+    if (role !== undefined && pathAndAncestors(role).every((path) => !limited.has(path)))
+      return undefined;
     return new TierMeter(specs, ledgerOf(world.pods.list(), assumed()).tasks);
   }
 
@@ -52,11 +56,13 @@ export class TierGate {
 }
 
 /** Asked with every call; the table is the same until a Role or Quota changes. */
-const limited = new WeakMap<readonly RoleSpec[], boolean>();
-function isAnyLimited(specs: readonly RoleSpec[]): boolean {
-  const known = limited.get(specs) ?? hasTierLimits(specs);
-  limited.set(specs, known);
-  return known;
+const knownLimited = new WeakMap<readonly RoleSpec[], ReadonlySet<string>>();
+function limitedRoles(specs: readonly RoleSpec[]): ReadonlySet<string> {
+  const paths =
+    knownLimited.get(specs) ??
+    new Set(specs.filter((one) => one.tierLimits !== undefined).map((one) => one.path));
+  knownLimited.set(specs, paths);
+  return paths;
 }
 
 /** `Quota q limits tier preemptible of role eng to cpus 2: its tasks hold 1500m and one more needs 1`. */
