@@ -32,9 +32,12 @@ await mkdir(folder, { recursive: true });
 const agentFile = join(folder, 'agent');
 /** Where the estate is; written before it is made, so that a second one is never made elsewhere. */
 let agent = await readFile(agentFile, 'utf8').catch(() => undefined);
+const madeFile = join(folder, 'made');
+/** The volume was seen in an offer once; from then on an offer without it is one while a task holds it. */
+let isMade = (await readFile(madeFile, 'utf8').catch(() => undefined)) !== undefined;
 let running: string | undefined;
-/** A reservation is on its way: a second one must not follow it. */
-let isReserving = false;
+/** A reservation or a volume is on its way: a second one must not follow it. */
+let isMaking = false;
 let finished = 0;
 
 const client = new SchedulerClient({
@@ -52,7 +55,7 @@ const client = new SchedulerClient({
   handlers: {
     onSubscribed(id) {
       // Whatever was under way on the former connection shows in the offers of this one.
-      isReserving = false;
+      isMaking = false;
       say(`subscribed as ${id}${agent === undefined ? '' : `; the volume is on ${agent}`}`);
     },
     async onOffers(offers) {
@@ -60,7 +63,7 @@ const client = new SchedulerClient({
     },
     onOperationUpdate(status) {
       say(`${status.operation_id?.value} is ${status.state} ${status.message ?? ''}`);
-      isReserving = false;
+      isMaking = false;
       if (status.state !== 'OPERATION_ERROR') return;
       say('the operation is refused for good: nothing is left to do');
       process.exitCode = 1;
@@ -78,18 +81,23 @@ const client = new SchedulerClient({
 });
 
 async function use(offer: Offer): Promise<void> {
-  const step = nextStep(estate, offer, agent);
-  if (step === 'createVolume' || step === 'launch') isReserving = false;
+  const step = nextStep(estate, offer, { agent, isMade });
+  if (step === 'launch' && !isMade) {
+    isMade = true;
+    await writeFile(madeFile, '');
+  }
   if (finished >= runs && step === 'launch') return await finish(offer);
   switch (step) {
     case 'reserve':
-      if (isReserving) return await client.decline([offer], { refuse_seconds: 1 });
-      isReserving = true;
+      if (isMaking) return await client.decline([offer], { refuse_seconds: 1 });
+      isMaking = true;
       agent = offer.agent_id.value;
       await writeFile(agentFile, agent);
       say(`reserving on ${offer.hostname}`);
       return await client.reserve(offer, reservationFor(estate), 'reserve');
     case 'createVolume':
+      if (isMaking) return await client.decline([offer], { refuse_seconds: 1 });
+      isMaking = true;
       say(`making the volume on ${offer.hostname}`);
       return await client.accept(
         [offer],
@@ -121,7 +129,7 @@ async function finish(offer: Offer): Promise<void> {
         { type: 'UNRESERVE', unreserve: { resources: reservationFor(estate) } },
       ],
     );
-    await rm(agentFile, { force: true });
+    for (const file of [agentFile, madeFile]) await rm(file, { force: true });
     await client.teardown();
   } else {
     await client.decline([offer]);

@@ -39,5 +39,12 @@ test.each([
     'decline',
   ],
 ] as const)('%s', (_name, resources, agent, expected) => {
-  expect(nextStep(estate, offer(resources), agent)).toBe(expected);
+  expect(nextStep(estate, offer(resources), { agent })).toBe(expected);
+});
+
+test('a volume that was seen is not made again while a task holds it', () => {
+  const known = { agent: 'here', isMade: true };
+  expect(nextStep(estate, offer(roomy), known)).toBe('decline');
+  expect(nextStep(estate, offer([...roomy, ...reservationFor(estate)]), known)).toBe('decline');
+  expect(nextStep(estate, offer([...roomy, ...taskResources(estate)]), known)).toBe('launch');
 });

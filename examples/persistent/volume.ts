@@ -61,13 +61,21 @@ const isVolume =
   (one: Resource): boolean =>
     one.disk?.persistence?.id === estate.volumeId;
 
-/** The next step for an offer. `agent` is where the estate is, or was about to be made when the framework died. */
-export function nextStep(estate: Estate, offer: Offer, agent: string | undefined): Step {
+/** What is known of the estate beside what an offer shows. */
+export interface Known {
+  /** Where it is, or was about to be made when the framework died. */
+  readonly agent?: string | undefined;
+  /** The volume has been seen: an offer without it means that a task holds it, not that there is none. */
+  readonly isMade?: boolean;
+}
+
+/** The next step for an offer. */
+export function nextStep(estate: Estate, offer: Offer, { agent, isMade }: Known = {}): Step {
   const all = offer.resources ?? [];
   const mine = isMine(estate);
   if (all.some(isVolume(estate)))
     return scalarOf(all, 'cpus', mine) >= estate.cpus ? 'launch' : 'decline';
-  if (agent !== undefined && agent !== offer.agent_id.value) return 'decline';
+  if (isMade === true || (agent !== undefined && agent !== offer.agent_id.value)) return 'decline';
   const plainDisk = (one: Resource): boolean => mine(one) && one.disk?.persistence === undefined;
   if (scalarOf(all, 'disk', plainDisk) >= estate.diskMb) return 'createVolume';
   const free = (one: Resource): boolean =>
