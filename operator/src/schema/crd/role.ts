@@ -82,7 +82,8 @@ export const RoleSpec = z
       .meta(
         kube({
           description:
-            'How the children of the role take turns: least dominant share first, or at random by weight.',
+            'How the roles right below the role, and its own frameworks, take turns: least dominant share first, or at ' +
+            'random by weight. Roles further down keep their own way.',
           default: 'drf',
         }),
       ),
