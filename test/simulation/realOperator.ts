@@ -46,6 +46,8 @@ export const realOperator: LaunchOperator = ({ identity, illegalTransition, ...p
       retentionMs: DEFAULT_CONFIG.retentionMs / 5 + 4000,
       // Fewer and fuller cycles: the same decisions in less time.
       batchMs: 200,
+      // Cycles that are left wherever they may be: whatever can come between does.
+      sliceMs: 0,
       safetyNetMs: 20_000,
       frameworks: {
         defaultNamespace: 'apps',

@@ -4,7 +4,6 @@ import { decideAdhocJob, expiryOf } from '../controllers/adhocJob/decideAdhocJob
 import { createAgentController } from '../controllers/agent/agentController.ts';
 import { createCronJobController } from '../controllers/cronJob/cronJobController.ts';
 import { agentViews, roleViews, type ViewInput } from '../controllers/gatherViews.ts';
-import type { CapacityHold } from '../controllers/job/decideMatch.ts';
 import { createJobController } from '../controllers/job/jobController.ts';
 import { createJobFramework, type JobFramework } from '../controllers/job/jobFramework.ts';
 import {
@@ -25,7 +24,7 @@ import { createRoleController } from '../controllers/role/roleController.ts';
 import { ledgerOf } from '../controllers/scheduling/ledger.ts';
 import { createLedgerAudit, type LedgerAudit } from '../controllers/scheduling/ledgerAudit.ts';
 import { createScheduling, type SchedulingLoop } from '../controllers/scheduling/scheduling.ts';
-import { type GatheredSnapshot, openHolds } from '../controllers/scheduling/snapshot.ts';
+import type { GatheredSnapshot } from '../controllers/scheduling/snapshot.ts';
 import { tellBackOff } from '../controllers/scheduling/tellBackOff.ts';
 import { decideServiceJob } from '../controllers/serviceJob/decideServiceJob.ts';
 import type { Recorder } from '../controllers/shared/recorder.ts';
@@ -131,7 +130,8 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
     world,
     clock,
     log,
-    holds: () => unspent(holds(), scheduling),
+    // A hold whose instance was placed is spent, though its record is not written yet.
+    holds: () => scheduling.unspent(holds()),
     onRejection: (jobKey) => enqueueJob(options, jobKey),
     onUnplaced: () => undefined,
   });
@@ -247,14 +247,6 @@ function jobControllers(
     }),
     cronJob: createCronJobController({ world, kube, clock, recorder }),
   };
-}
-
-/** A hold whose instance was placed is spent, though its record is not written yet. */
-function unspent(
-  holds: readonly CapacityHold[],
-  scheduling: SchedulingLoop,
-): readonly CapacityHold[] {
-  return holds.length === 0 ? holds : openHolds(holds, scheduling.snapshot().ledger.tasks);
 }
 
 function enqueueJob(options: ControllerSetOptions, jobKey: string): void {

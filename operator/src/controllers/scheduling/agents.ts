@@ -49,7 +49,19 @@ export function allocatorAgentOf(input: AgentInput): AllocatorAgent {
 
 /** Allocatable capacity of a node in Mezzo's names. */
 export function nodeCapacity(node: Node): Resources {
-  const all = resourcesFromKube(node.status?.allocatable);
+  const allocatable = node.status?.allocatable;
+  if (allocatable === undefined) return NO_RESOURCES;
+  const known = capacities.get(allocatable) ?? readCapacity(allocatable);
+  capacities.set(allocatable, known);
+  return known;
+}
+
+/** Objects are immutable, so each is read once. */
+const capacities = new WeakMap<Allocatable, Resources>();
+type Allocatable = NonNullable<NonNullable<Node['status']>['allocatable']>;
+
+function readCapacity(allocatable: Allocatable): Resources {
+  const all = resourcesFromKube(allocatable);
   const offered: { [name: string]: number } = {};
   for (const name in all) {
     if (

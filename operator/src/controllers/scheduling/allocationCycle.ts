@@ -157,8 +157,9 @@ export class AllocationCycle {
     this.#number += 1;
     this.#offered = 0;
     const run = driver.begin({ nowMs: options.clock.nowMs(), seed: this.#number });
+    const steps = options.sliceMs === 0 ? 1 : RUN_STEPS;
     for (let isDone = false; !isDone; ) {
-      isDone = run.step(RUN_STEPS);
+      isDone = run.step(steps);
       const planned = run.take();
       if (planned.length > 0) this.#issue(planned.toSorted(compareOffers), unavailable);
       if (!isDone) yield;

@@ -7,6 +7,7 @@ import type { Node } from '../../schema/kubeObjects.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
 import { type OutstandingOffer, refusalSentence } from '../../state/offerBook.ts';
+import type { CapacityHold } from '../job/decideMatch.ts';
 import { roleTableOf } from '../role/roleTable.ts';
 import { AllocationCycle } from './allocationCycle.ts';
 import { Hoarders } from './hoarders.ts';
@@ -18,7 +19,7 @@ import { LedgerDriver } from './mirror/ledgerDriver.ts';
 import { OfferDesk } from './offerDesk.ts';
 import { Operations } from './operations.ts';
 import type { SchedulingOptions } from './schedulingOptions.ts';
-import type { AgentFigures, GatheredSnapshot } from './snapshot.ts';
+import { type AgentFigures, type GatheredSnapshot, openHoldsNow } from './snapshot.ts';
 import { TierGate } from './tierGate.ts';
 import type {
   AcceptOutcome,
@@ -44,6 +45,8 @@ export interface SchedulingLoop extends Scheduling {
   snapshot(): GatheredSnapshot;
   /** What `snapshot` says of one node, without looking at the others. */
   agent(node: Node): AgentFigures;
+  /** Those of these holds whose instance does not run yet. */
+  unspent(holds: readonly CapacityHold[]): readonly CapacityHold[];
   /** Of the last cycle; undefined before the first. */
   lastPlan(): AllocationPlan | undefined;
   /** What frameworks said to inverse offers. */
@@ -270,6 +273,11 @@ class AllocationLoop implements SchedulingLoop {
   agent(node: Node): AgentFigures {
     const offers = [...this.#desk.onAgent(agentId(node.metadata.name))];
     return { ...this.#mirror.figures(node), offers };
+  }
+
+  unspent(holds: readonly CapacityHold[]): readonly CapacityHold[] {
+    const { world, launcher } = this.#options;
+    return holds.length === 0 ? holds : openHoldsNow(world, launcher.assumed(), holds);
   }
 
   #member(id: FrameworkId): AllocatorFramework | undefined {
