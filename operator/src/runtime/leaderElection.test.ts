@@ -26,6 +26,8 @@ class Contender {
   readonly election: LeaderElection;
   readonly told: string[] = [];
   network: 'up' | 'refused' | 'replyLost' = 'up';
+  /** How long each reply takes. */
+  latencyMs = 0;
   /** Replies wait for this. */
   late: Promise<void> | undefined;
 
@@ -41,6 +43,8 @@ class Contender {
     const through = async <T>(isWrite: boolean, call: () => Promise<T>): Promise<T> => {
       if (this.network === 'refused') throw new KubeApiError('unavailable', 'refused');
       const reply = await call();
+      if (this.latencyMs > 0)
+        await new Promise<void>((resolve) => this.clock.setTimer(this.latencyMs, resolve));
       await this.late;
       if (isWrite && this.network === 'replyLost')
         throw new KubeApiError('unknownOutcome', 'reply lost');
@@ -176,6 +180,16 @@ describe('LeaderElection', () => {
     await world.advance(6_000);
     a.network = 'up';
     await world.advance(30_000);
+    expect(a.told).toEqual(['leading 1']);
+    expect(a.election.isLeader()).toBe(true);
+  });
+
+  test('a server that takes 4.8 s for each reply does not cost leadership', async () => {
+    const { world, server } = setUp();
+    const a = new Contender(world, server, 'a');
+    await world.advance(100);
+    a.latencyMs = 4_800;
+    await world.advance(120_000);
     expect(a.told).toEqual(['leading 1']);
     expect(a.election.isLeader()).toBe(true);
   });
