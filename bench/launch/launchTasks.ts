@@ -30,6 +30,7 @@ export class LaunchingFramework {
   #wanted = 0;
   #launched = 0;
   #running = 0;
+  #lost = 0;
   #failure: Error | undefined;
   readonly #subscribed = Promise.withResolvers<void>();
 
@@ -40,6 +41,11 @@ export class LaunchingFramework {
       this.#failure = new Error('the framework failed', { cause });
       this.#subscribed.reject(this.#failure);
     });
+  }
+
+  /** Tasks that had to be launched again. */
+  get lost(): number {
+    return this.#lost;
   }
 
   get subscribed(): Promise<void> {
@@ -112,13 +118,21 @@ export class LaunchingFramework {
       case 'UPDATE': {
         const { agent_id, task_id, uuid, state } = event.update.status;
         if (state === 'TASK_RUNNING') this.#running += 1;
-        else if (state !== 'TASK_STARTING') warn(`${task_id.value} is ${state}`, event);
+        else if (state !== 'TASK_STARTING') this.#again(task_id.value, state);
         if (uuid !== undefined)
           this.#call('ACKNOWLEDGE', { acknowledge: { agent_id, task_id, uuid } });
         return;
       }
       default:
     }
+  }
+
+  /** As any framework would: its offer had gone, or its launch failed. */
+  #again(task: string, state: string): void {
+    this.#lost += 1;
+    if (this.#lost === 1) warn('a task is launched again, and perhaps others', `${task} ${state}`);
+    this.#wanted += 1;
+    this.#useOffers();
   }
 
   #useOffers(): void {

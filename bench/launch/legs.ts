@@ -36,7 +36,8 @@ const SHORTEST_POLL_MS = 20;
 const LONGEST_POLL_MS = 1_000;
 /** What watches and status writes of the Pods before need to come to rest. */
 const REST_MS = 3_000;
-const MOST_RESTS = 20;
+/** Offers that are not used for a minute are taken back. */
+const MOST_RESTS = 8;
 
 const rest = (ms = REST_MS): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -91,6 +92,7 @@ export class Legs {
     await operator.process.stop(5_000);
     return {
       ...leg,
+      launchedAgain: framework.lost,
       requests: requestsPerTask(requests, requestsAfter, tasks),
       pods: await podsOf(this.#asking, namespace),
     };
