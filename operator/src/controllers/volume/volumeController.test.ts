@@ -145,10 +145,10 @@ describe('its end', () => {
       gracePeriodSeconds: 0,
     });
     destroy();
-    await look(2);
-    expect(folderPods()).toEqual([]);
-    expect([...namesOf(PERSISTENT_VOLUMES), ...namesOf(PERSISTENT_VOLUME_CLAIMS)]).toEqual([]);
     await look();
+    expect(folderPods()).toEqual([]);
+    await look();
+    expect([...namesOf(PERSISTENT_VOLUMES), ...namesOf(PERSISTENT_VOLUME_CLAIMS)]).toEqual([]);
     expect(folderPods().map((pod) => pod.metadata.name)).toEqual(['mezzo-volume-v-remove']);
     expect(volume()).toBeDefined();
     controller = start();

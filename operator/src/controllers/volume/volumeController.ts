@@ -133,7 +133,7 @@ async function remove(
   }
   if (!finalizers.includes(VOLUME_FINALIZER)) return AWAIT;
   await dropPod(options, object, 'make');
-  if (await dropClaims(kube, name)) return SOON;
+  await dropClaims(kube, name);
   // The data of an agent that is gone went with it.
   if (world.nodes.get({ name: object.spec.agent ?? '' }) !== undefined) {
     const work = await workOnFolder(options, object, 'remove');
@@ -145,17 +145,20 @@ async function remove(
   return AWAIT;
 }
 
-/** Deletes the claims and then the PersistentVolumes of a volume; true while any is left. */
-async function dropClaims(kube: KubeApi, volume: string): Promise<boolean> {
+/**
+ * Deletes the claims and the PersistentVolumes of a volume. Kubernetes keeps them as long as Pods that ended are there;
+ * nobody waits for that, as the next volume has other names and another folder.
+ */
+async function dropClaims(kube: KubeApi, volume: string): Promise<void> {
   const labelSelector = `${VOLUME_LABEL}=${volume}`;
   const { items } = await kube.list<PersistentVolumeObject>(PERSISTENT_VOLUMES, { labelSelector });
   for (const { metadata, spec } of items) {
+    if (metadata.deletionTimestamp !== undefined) continue;
     const { namespace, name } = spec?.claimRef ?? {};
     if (namespace !== undefined && name !== undefined)
       await unlessGone(kube.delete(PERSISTENT_VOLUME_CLAIMS, { namespace, name }));
     await unlessGone(kube.delete(PERSISTENT_VOLUMES, { name: metadata.name }));
   }
-  return items.length > 0;
 }
 
 /** `done` once a Pod has done the work, else when to look again. */
