@@ -67,6 +67,17 @@ describe('parseConfig', () => {
     });
   });
 
+  test('custom executors are served at the address that is advertised', () => {
+    const args = ['--node', 'n', '--report-url', 'http://o:1', '--executor-port', '5061'];
+    expect(parseConfig(['--node', 'n'], IN_POD)).toMatchObject({ value: { executors: undefined } });
+    expect(parseConfig([...args, '--executor-host', '192.0.2.1'], IN_POD)).toMatchObject({
+      value: { executors: { host: '192.0.2.1', port: 5061, advertised: '192.0.2.1' } },
+    });
+    expect(parseConfig([...args, '--executor-advertise', 'node-1:15061'], IN_POD)).toMatchObject({
+      value: { executors: { host: '0.0.0.0', port: 5061, advertised: 'node-1:15061' } },
+    });
+  });
+
   test('nothing of a Mesos agent is served unless a port is given', () => {
     expect(parseConfig(['--node', 'n'], IN_POD)).toMatchObject({ value: { mesos: undefined } });
     const args = ['--node', 'n', '--report-url', 'http://o:1', '--mesos-port', '5051'];
@@ -112,6 +123,14 @@ describe('parseConfig', () => {
     {
       args: ['--node', 'n', '--report-url', 'http://o', '--mesos-port', '5051', '--pods-dir', 'x'],
       says: '--pods-dir is "x"; it takes an absolute path',
+    },
+    {
+      args: ['--node', 'n', '--executor-port', '5061'],
+      says: '--executor-port needs --report-url',
+    },
+    {
+      args: ['--node', 'n', '--report-url', 'http://o', '--executor-port', '5061'],
+      says: '--executor-advertise is "0.0.0.0"; it takes the host',
     },
     { args: ['--node', 'n', '--bogus', '1'], says: "Unknown option '--bogus'" },
     { args: ['--node', 'n', 'stray'], says: "Unexpected argument 'stray'" },

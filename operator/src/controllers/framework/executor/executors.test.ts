@@ -293,6 +293,16 @@ describe('updates', () => {
     await acknowledgeAll();
     expect(types(await update('one', 'TASK_RUNNING', 1))).toEqual(['ACKNOWLEDGED']);
     expect(told('one')).toEqual(['TASK_RUNNING']);
+    // Nor are they owed after a restart.
+    expect(JSON.stringify(podOf().metadata.annotations)).toContain('\\"updates\\":[]');
+  });
+
+  test('beyond a number that waits for the framework are to come again', async () => {
+    for (let count = 1; count <= 16; count += 1)
+      expect((await update('one', 'TASK_RUNNING', count)).status).toBe(202);
+    expect(await update('one', 'TASK_RUNNING', 17)).toMatchObject({ status: 503, events: [] });
+    await acknowledgeAll();
+    expect((await update('one', 'TASK_RUNNING', 17)).status).toBe(202);
   });
 
   test('of a task nobody knows are acknowledged, and the task is killed', async () => {
