@@ -40,7 +40,10 @@ async function eventually(name, attempt) {
 
 const { OPERATOR_CA_FILE } = process.env;
 if (OPERATOR_CA_FILE !== undefined)
-  setDefaultCACertificates([...getCACertificates('default'), readFileSync(OPERATOR_CA_FILE, 'utf8')]);
+  setDefaultCACertificates([
+    ...getCACertificates('default'),
+    readFileSync(OPERATOR_CA_FILE, 'utf8'),
+  ]);
 const { OPERATOR_URL, KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
 const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 const authorization = `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`;
