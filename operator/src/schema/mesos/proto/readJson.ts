@@ -16,65 +16,90 @@ class JsonFault extends Error {}
  */
 export function readJson(type: MessageType, json: unknown): Result<Draft, string> {
   try {
-    return ok(readMessage(type, json, ''));
+    return ok(readMessage(type, json, []));
   } catch (error) {
     if (error instanceof JsonFault) return refuse(error.message);
     throw error;
   }
 }
 
-function readMessage(type: MessageType, json: unknown, path: string): Draft {
+/** The way to the value that is being read: names of fields, places in lists. Made to words only for a fault. */
+type Way = (string | number)[];
+
+function pathOf(way: Way): string {
+  let path = '';
+  for (const step of way) path = typeof step === 'number' ? `${path}[${step}]` : join(path, step);
+  return path;
+}
+
+const faultAt = (way: Way, what: string): JsonFault => new JsonFault(`${pathOf(way)}: ${what}`);
+
+function readMessage(type: MessageType, json: unknown, way: Way): Draft {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new JsonFault(`${path === '' ? 'call' : path}: expected an object`);
+    throw way.length === 0
+      ? new JsonFault('call: expected an object')
+      : faultAt(way, 'expected an object');
   const draft: Draft = {};
-  for (const [name, value] of Object.entries(json)) {
+  for (const name of Object.keys(json)) {
     const field = type.byName.get(name);
+    const value = (json as Draft)[name];
     if (field === undefined || value === null || value === undefined) continue;
-    const read = readField(field, value, join(path, name));
+    way.push(name);
+    const read = readField(field, value, way);
+    way.pop();
     if (read !== undefined) draft[name] = read;
   }
   for (const field of type.required)
-    if (draft[field.name] === undefined) throw new JsonFault(missing(path, field.name));
+    if (draft[field.name] === undefined) throw new JsonFault(missing(pathOf(way), field.name));
   return draft;
 }
 
-function readField(field: Field, value: unknown, path: string): unknown {
+function readField(field: Field, value: unknown, way: Way): unknown {
   switch (field.label) {
-    case 'repeated': {
-      const list: unknown[] = Array.isArray(value) ? value : [value];
-      return list.flatMap((one, index) => {
-        const read = one === null ? undefined : readValue(field.type, one, `${path}[${index}]`);
-        return read === undefined ? [] : [read];
-      });
-    }
+    case 'repeated':
+      return readList(field, Array.isArray(value) ? value : [value], way);
     case 'map':
-      return readMap(field, value, path);
+      return readMap(field, value, way);
     case 'optional':
     case 'required':
-      return readValue(field.type, value, path);
+      return readValue(field.type, value, way);
   }
 }
 
-function readMap(field: Field, value: unknown, path: string): Draft {
+function readList(field: Field, list: readonly unknown[], way: Way): unknown[] {
+  const values: unknown[] = [];
+  for (const [index, one] of list.entries()) {
+    if (one === null) continue;
+    way.push(index);
+    const read = readValue(field.type, one, way);
+    way.pop();
+    if (read !== undefined) values.push(read);
+  }
+  return values;
+}
+
+function readMap(field: Field, value: unknown, way: Way): Draft {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new JsonFault(`${path}: expected an object`);
+    throw faultAt(way, 'expected an object');
   const map: Draft = {};
   for (const [key, one] of Object.entries(value)) {
     // An own `__proto__` would change the prototype of whoever copies the map.
     if (one === null || key === '__proto__') continue;
-    map[key] = readValue(field.type, one, `${path}.${key}`);
+    way.push(key);
+    map[key] = readValue(field.type, one, way);
+    way.pop();
   }
   return map;
 }
 
-function readValue(type: FieldType, value: unknown, path: string): unknown {
+function readValue(type: FieldType, value: unknown, way: Way): unknown {
   switch (type.kind) {
     case 'message':
-      return readMessage(type.of, value, path);
+      return readMessage(type.of, value, way);
     case 'enum':
       return typeof value === 'string' && type.of.numbers.has(value) ? value : undefined;
     case 'scalar':
-      return readScalar(type.of, value, path);
+      return readScalar(type.of, value, way);
   }
 }
 
@@ -88,33 +113,33 @@ const NAMED_NUMBERS: ReadonlyMap<unknown, number> = new Map([
   ['NaN', Number.NaN],
 ]);
 
-function readScalar(type: ScalarType, value: unknown, path: string): unknown {
+function readScalar(type: ScalarType, value: unknown, way: Way): unknown {
   switch (type) {
     case 'string':
       if (typeof value === 'string') return value;
-      throw new JsonFault(`${path}: expected a text`);
+      throw faultAt(way, 'expected a text');
     case 'bytes':
       if (typeof value === 'string' && BASE64.test(value)) return value;
-      throw new JsonFault(`${path}: expected base64`);
+      throw faultAt(way, 'expected base64');
     case 'bool':
       if (typeof value === 'boolean') return value;
-      throw new JsonFault(`${path}: expected true or false`);
+      throw faultAt(way, 'expected true or false');
     case 'double':
-      return readDouble(value, path);
+      return readDouble(value, way);
     case 'int32':
     case 'uint32':
     case 'int64':
     case 'uint64':
-      return readInteger(type, value, path);
+      return readInteger(type, value, way);
   }
 }
 
-function readDouble(value: unknown, path: string): number {
+function readDouble(value: unknown, way: Way): number {
   if (typeof value === 'number') return value;
   const named = NAMED_NUMBERS.get(value);
   if (named !== undefined) return named;
   if (typeof value === 'string' && DECIMAL.test(value)) return Number(value);
-  throw new JsonFault(`${path}: expected a number`);
+  throw faultAt(way, 'expected a number');
 }
 
 const RANGE = {
@@ -125,7 +150,7 @@ const RANGE = {
 } as const;
 
 /** As a number where that is exact, else as decimal text. */
-function readInteger(type: keyof typeof RANGE, value: unknown, path: string): number | string {
+function readInteger(type: keyof typeof RANGE, value: unknown, way: Way): number | string {
   const whole =
     typeof value === 'number'
       ? Number.isInteger(value)
@@ -136,7 +161,7 @@ function readInteger(type: keyof typeof RANGE, value: unknown, path: string): nu
         : undefined;
   const [least, most] = RANGE[type];
   if (whole === undefined || whole < least || whole > most)
-    throw new JsonFault(`${path}: expected a whole number from ${least} to ${most}`);
+    throw faultAt(way, `expected a whole number from ${least} to ${most}`);
   const number = Number(whole);
   return Number.isSafeInteger(number) ? number : whole.toString();
 }
