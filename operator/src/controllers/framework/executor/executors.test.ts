@@ -455,6 +455,23 @@ describe('ends', () => {
     expect(told('two')).toEqual(['TASK_FAILED REASON_EXECUTOR_TERMINATED']);
   });
 
+  test('an executor that runs and never subscribes is given up', async () => {
+    const silent = { ...EXECUTOR, executor_id: { value: 'Silent' } };
+    await launch(inExecutor('quiet', { executor: silent }));
+    const podOfSilent = (): Pod | undefined =>
+      world.pods().find((one) => one.metadata.annotations?.['mezzo.dev/executor-id'] === 'Silent');
+    const state = { running: { startedAt: at() } };
+    const status = { phase: 'Running', containerStatuses: [{ name: 'task', state }] };
+    world.api.update(PODS, { ...podOfSilent(), status } as KubeObject, { subresource: 'status' });
+    await clock.advance(59_000);
+    expect(told('quiet')).toEqual([]);
+    await clock.advance(2_000);
+    expect(told('quiet')).toEqual(['TASK_FAILED REASON_EXECUTOR_REGISTRATION_TIMEOUT']);
+    expect(podOfSilent()?.metadata.deletionTimestamp).toBeDefined();
+    // The other one did, and goes on.
+    expect(podOf().metadata.deletionTimestamp).toBeUndefined();
+  });
+
   test('SHUTDOWN is told, and enforced after the grace', async () => {
     world.call(who, 'SHUTDOWN', {
       agent_id: { value: 'node-1' },

@@ -20,6 +20,7 @@ import {
 import { ExecutorLaunches } from './executorLaunches.ts';
 import { type AgentSink, ExecutorLinks, type ExecutorSession } from './executorLinks.ts';
 import { shutdownGraceSeconds } from './executorPod.ts';
+import { ExecutorPresence } from './executorPresence.ts';
 import { hasTaskEnded, isUnheard, type StoredTask, withUpdate } from './executorRecord.ts';
 import { ExecutorUpdates } from './executorUpdates.ts';
 import { ExecutorWriter } from './executorWriter.ts';
@@ -45,6 +46,7 @@ export class Executors {
   readonly #links = new ExecutorLinks();
   readonly #records: ExecutorWriter;
   readonly #calls: ExecutorCalls;
+  readonly #presence: ExecutorPresence;
   /** By uid of the Pod. */
   readonly #timers = new Map<string, CancelTimer>();
 
@@ -60,6 +62,11 @@ export class Executors {
       onResizeRefused: (pod, message) => this.#dropUnsent(pod, message),
     });
     const records = this.#records;
+    this.#presence = new ExecutorPresence({
+      clock,
+      links,
+      onMissing: (entry, limitMs) => this.#giveUp(entry, limitMs),
+    });
     this.updates = new ExecutorUpdates({
       ...options,
       records,
@@ -84,6 +91,8 @@ export class Executors {
   /** A node agent's stream; returns what ends it. */
   openLink(hello: RelayHello, sink: AgentSink): () => void {
     const close = this.#links.open(hello, sink);
+    for (const entry of this.updates.entries())
+      if (entry.agent === hello.node) this.#presence.observe(entry);
     for (const { pod } of hello.executors) {
       const entry = this.updates.byPod(pod);
       const isGone = entry === undefined || entry.gone || entry.agent !== hello.node;
@@ -141,6 +150,7 @@ export class Executors {
   stop(): void {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
+    this.#presence.stop();
     this.launches.stop();
     this.updates.stop();
     this.#records.stop();
@@ -174,6 +184,7 @@ export class Executors {
 
   #onChanged(entry: ExecutorEntry): void {
     this.launches.onSeen(entry);
+    this.#presence.observe(entry);
     const uid = entry.pod.metadata.uid ?? '';
     if (hasExecutorEnded(entry)) {
       this.#cancelTimer(uid);
@@ -229,7 +240,7 @@ export class Executors {
     entry: ExecutorEntry,
     task: TaskId,
     why: {
-      readonly state: 'TASK_DROPPED' | 'TASK_KILLED';
+      readonly state: 'TASK_DROPPED' | 'TASK_KILLED' | 'TASK_FAILED';
       readonly reason: MesosReason;
       readonly message: string;
     },
@@ -271,6 +282,14 @@ export class Executors {
       }
     }
     return events;
+  }
+
+  /** It runs and does not speak the executor API, or not to this agent. */
+  #giveUp(entry: ExecutorEntry, limitMs: number): void {
+    const message = `Executor did not register within ${limitMs / 60_000}mins`;
+    const why = { state: 'TASK_FAILED', reason: 'REASON_EXECUTOR_REGISTRATION_TIMEOUT' } as const;
+    for (const [task] of this.#unsent(entry)) this.#endUnsent(entry, task, { ...why, message });
+    this.#options.podWriter.wish(entry.pod, { kill: { graceSeconds: 1, reason: message } });
   }
 
   #shutDown(entry: ExecutorEntry): void {
