@@ -32,6 +32,8 @@ const HEARTBEAT_MS = 15_000;
 const LOOK_MS = 100;
 /** A look may take at most this share of the time between two looks. */
 const LOOK_SHARE = 10;
+/** How long a reader may take for a snapshot that is larger than its buffer. */
+const SNAPSHOT_MS = 60_000;
 /** Looks a subscriber may be behind while its rights are reviewed. */
 const MAX_BEHIND = 100;
 
@@ -41,6 +43,7 @@ interface Subscriber {
   readonly mediaType: WireType;
   /** Bytes of the first snapshot that have not been read yet; they do not count against the bound. */
   unreadSnapshot: number;
+  readonly openedMs: number;
   readonly bound: ReaderBound;
   behind: number;
   work: Promise<void>;
@@ -81,6 +84,7 @@ export class Subscribers {
       response,
       mediaType,
       unreadSnapshot: 0,
+      openedMs: this.#options.clock.monotonicMs(),
       bound: createReaderBound(this.#options.clock, this.#options.bufferBytes),
       behind: 0,
       work: Promise.resolve(),
@@ -179,6 +183,9 @@ export class Subscribers {
 
   /** One look at a large cluster is a burst that any reader needs a moment for; one that does not read has no end. */
   #boundReader(one: Subscriber): void {
+    const { clock, bufferBytes } = this.#options;
+    if (one.unreadSnapshot > bufferBytes && clock.monotonicMs() - one.openedMs > SNAPSHOT_MS)
+      this.#cut(one, `the reader left its snapshot of ${one.unreadSnapshot} bytes unread`);
     const unread = one.response.writableLength - one.unreadSnapshot;
     if (one.bound.isTooSlow(unread)) this.#cut(one, `the reader left ${unread} bytes unread`);
   }
