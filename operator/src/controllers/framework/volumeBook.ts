@@ -2,7 +2,7 @@ import { amountOf } from '../../model/resources.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import { volumeNames } from '../reservation/planVolume.ts';
 import type { Offer } from '../scheduling/types.ts';
-import type { HeldVolume } from './pod/persistentVolumes.ts';
+import type { HeldVolume } from './pod/podConfig.ts';
 import type { AskedVolumes } from './volumeOperations.ts';
 
 /** The persistent volumes of accepted offers as the operations before a launch leave them. */

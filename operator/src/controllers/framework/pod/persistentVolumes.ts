@@ -4,19 +4,9 @@ import { printable } from '../../../schema/mesos/framework.ts';
 import { amountFromScalar, type MesosResource } from '../../../schema/mesos/resource.ts';
 import type { TaskInfo } from '../../../schema/mesos/task.ts';
 import { claimName } from '../../volume/volumeNames.ts';
+import type { HeldVolume } from './podConfig.ts';
 import type { PodContext, Translated } from './podContext.ts';
 import { mountPathOf } from './volumes.ts';
-
-/** A persistent volume that a launch may hold. */
-export interface HeldVolume {
-  /** Name of the Reservation that is the volume. */
-  readonly name: string;
-  /** Persistence id, of one role. */
-  readonly id: string;
-  readonly role: string;
-  readonly shared: boolean;
-  readonly sizeBytes: number;
-}
 
 export interface PersistentVolumes {
   /** Of the Reservations. */

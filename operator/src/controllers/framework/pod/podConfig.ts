@@ -13,3 +13,14 @@ export interface FetcherConfig {
   /** Hosts files may come from; undefined: any. */
   readonly allowedHosts?: readonly string[];
 }
+
+/** A persistent volume that a launch may hold. */
+export interface HeldVolume {
+  /** Name of the Reservation that is the volume. */
+  readonly name: string;
+  /** Persistence id, of one role. */
+  readonly id: string;
+  readonly role: string;
+  readonly shared: boolean;
+  readonly sizeBytes: number;
+}

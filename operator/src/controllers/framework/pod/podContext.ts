@@ -2,8 +2,7 @@ import type { RolePath } from '../../../model/ids.ts';
 import type { Result } from '../../../model/result.ts';
 import type { FrameworkObject } from '../../../schema/mezzoKinds.ts';
 import type { FrameworkPlace } from '../types.ts';
-import type { HeldVolume } from './persistentVolumes.ts';
-import type { FetcherConfig, PortRange } from './podConfig.ts';
+import type { FetcherConfig, HeldVolume, PortRange } from './podConfig.ts';
 import type { Privileges } from './privileges.ts';
 
 /** What a task's Pod takes from its framework, its offers and the operator's configuration. */
