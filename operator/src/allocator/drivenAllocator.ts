@@ -40,6 +40,8 @@ export interface DrivenRun {
   take(): readonly PlannedOffer[];
 }
 
+/** New agents are sorted in as soon as there are so many. */
+const MOST_UNPLACED = 2_000;
 const NOTHING: AgentFacts = { agent: undefined, allocations: [] };
 
 /**
@@ -79,6 +81,8 @@ export class DrivenAllocator {
     } else core.due(putAgent(core, agent, allocations, before.agent));
     if (agent === undefined && allocations.length === 0) this.#agents.delete(id);
     else this.#agents.set(id, facts);
+    // Not all at the start of a run, when a cluster is first told of.
+    if (core.ledger.agents.unplaced > MOST_UNPLACED) core.ledger.agents.inOrder();
   }
 
   /** The offers of a run stand on the agent as the run left it: nothing is to be loaded for them. */

@@ -77,6 +77,11 @@ export class AgentTable {
     return this.#byId.size;
   }
 
+  /** Agents that `inOrder` has still to sort in. */
+  get unplaced(): number {
+    return this.#unplaced.length;
+  }
+
   find(id: string): number | undefined {
     return this.#byId.get(id);
   }
@@ -147,11 +152,20 @@ export class AgentTable {
     this.#orderedCount++;
   }
 
+  /** Sorts the new ones among themselves and merges: the others are in order already. */
   #sortWith(added: readonly number[]): void {
-    for (const row of added) this.#order[this.#orderedCount++] = row;
-    this.#order
-      .subarray(0, this.#orderedCount)
-      .sort((left, right) => comparePaths(this.ids[left] as string, this.ids[right] as string));
+    const before = (left: number, right: number): number =>
+      comparePaths(this.ids[left] as string, this.ids[right] as string);
+    const fresh = Int32Array.from(added).sort(before);
+    let old = this.#orderedCount - 1;
+    let to = this.#orderedCount + fresh.length - 1;
+    this.#orderedCount += fresh.length;
+    for (let next = fresh.length - 1; next >= 0; to--) {
+      const row = fresh[next] as number;
+      const isOld = old >= 0 && before(this.#order[old] as number, row) > 0;
+      this.#order[to] = isOld ? (this.#order[old--] as number) : row;
+      if (!isOld) next--;
+    }
   }
 
   /** The first place whose id is not before this one. */

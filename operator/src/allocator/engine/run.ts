@@ -6,10 +6,13 @@ import { inverseOffersOn } from './frameworkEvents.ts';
 import { NONE } from './roleTree.ts';
 import type { EngineOffer, EnginePlan, InverseOffer, RunInProgress, RunOptions } from './types.ts';
 
-/** What a run goes through, in order; each step of it is one agent, or one offer that is made. */
-type Phase = Stage | 'offers' | 'done';
+/** What a run goes through, in order; each step of it is one piece of preparation, one agent, or one offer that is made. */
+type Phase = 'candidates' | 'names' | 'order' | Stage | 'offers' | 'done';
 
 const NEXT_PHASE = {
+  candidates: 'names',
+  names: 'order',
+  order: 'guarantees',
   guarantees: 'rest',
   rest: 'uncapped',
   uncapped: 'offers',
@@ -27,10 +30,10 @@ export class Run implements RunInProgress {
   readonly #core: Core;
   readonly #rng: ReturnType<typeof createSeededRng>;
   readonly #deliver: ((offer: EngineOffer) => void) | undefined;
-  readonly #candidates: Int32Array;
+  #candidates: Int32Array = new Int32Array(0);
   readonly #seesAll: boolean;
-  #order: Int32Array;
-  #phase: Phase = 'guarantees';
+  #order: Int32Array = new Int32Array(0);
+  #phase: Phase = 'candidates';
   #at = 0;
   readonly #offers: EngineOffer[] = [];
   #inverse: InverseOffer[] = [];
@@ -44,17 +47,7 @@ export class Run implements RunInProgress {
     core.ledger.filters.expire(options.nowMs, (agent) => core.freed(agent));
     endBackOffs(core);
     this.#seesAll = core.isAllDue;
-    this.#candidates = takeDue(core);
-    // Only now: filters that are due must have been seen by a run before this one.
-    if (this.#seesAll) core.ledger.filters.seesAll(core.ledger.run);
-    markHoarders(core);
-    core.ledger.clients.shares.rankNames();
-    core.ledger.roles.shares.rankNames();
     core.cycle.start(options.nowMs, this.#rng);
-    core.ledger.settleClosed();
-    if (core.ledger.quota.guaranteed.size > 0) core.ledger.settleHeadroom();
-    this.#order = this.#inSeededOrder();
-    if (!core.ledger.quota.hasUnmet()) this.#endPhase();
   }
 
   step(agents: number): boolean {
@@ -68,6 +61,10 @@ export class Run implements RunInProgress {
 
   #advance(): void {
     const { cycle, ledger } = this.#core;
+    if (this.#phase === 'candidates' || this.#phase === 'names' || this.#phase === 'order') {
+      this.#prepare(this.#phase);
+      return;
+    }
     const at = this.#at++;
     if (this.#phase === 'offers') {
       if (at >= cycle.book.count) return this.#finish();
@@ -80,6 +77,30 @@ export class Run implements RunInProgress {
     const agent = this.#order[at] as number;
     cycle.visit(agent, this.#phase);
     if (this.#phase === 'rest' && !this.#seesAll) ledger.filters.sawAgent(agent, ledger.run);
+  }
+
+  /** With tens of thousands of agents each of these takes milliseconds. */
+  #prepare(phase: 'candidates' | 'names' | 'order'): void {
+    const core = this.#core;
+    const { ledger } = core;
+    switch (phase) {
+      case 'candidates':
+        this.#candidates = takeDue(core);
+        // Only now: filters that are due must have been seen by a run before this one.
+        if (this.#seesAll) ledger.filters.seesAll(ledger.run);
+        markHoarders(core);
+        break;
+      case 'names':
+        ledger.clients.shares.rankNames();
+        ledger.roles.shares.rankNames();
+        ledger.settleClosed();
+        if (ledger.quota.guaranteed.size > 0) ledger.settleHeadroom();
+        break;
+      case 'order':
+        this.#order = this.#inSeededOrder();
+    }
+    this.#endPhase();
+    if (this.#phase === 'guarantees' && !ledger.quota.hasUnmet()) this.#endPhase();
   }
 
   #endPhase(): void {
