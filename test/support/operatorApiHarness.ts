@@ -37,7 +37,10 @@ export async function startOperatorApi(
       cluster: () => clusterOf(api.world),
     },
   });
-  api.world.api.create(NODES, nodeOf('big', { cpu: '8', memory: '16Gi' }));
+  api.world.api.create(
+    NODES,
+    nodeOf('big', { cpu: '8', memory: '16Gi', 'ephemeral-storage': '10Gi' }),
+  );
   return {
     api,
     all: (ref) => api.world.api.list(ref, {}).items as never,

@@ -91,6 +91,32 @@ describe('old write endpoints', () => {
     expect(reply.text).toContain(message);
   });
 
+  test('/create-volumes makes a volume of reserved disk, /destroy-volumes gives the disk back', async () => {
+    const disk = { ...CPUS, name: 'disk', scalar: { value: 100 } };
+    const reserved = form({ slaveId: 'big', resources: JSON.stringify([disk]) });
+    expect((await send('POST', '/reserve', reserved)).status).toBe(202);
+    const volume = {
+      ...disk,
+      scalar: { value: 40 },
+      disk: {
+        persistence: { id: 'data', principal: 'alice' },
+        volume: { container_path: 'data', mode: 'RW' },
+      },
+    };
+    const body = form({ slaveId: 'big', volumes: JSON.stringify([volume]) });
+    expect(await send('POST', '/create-volumes', body)).toMatchObject({ status: 202, text: '' });
+    const [made] = all(RESERVATIONS).filter((one) => one.spec['volume'] !== undefined);
+    expect(made?.spec).toMatchObject({
+      role: 'web',
+      agent: 'big',
+      resources: { disk: '40Mi' },
+      volume: { id: 'data' },
+    });
+    expect((await send('POST', '/unreserve', reserved)).status).toBe(409);
+    expect((await send('POST', '/create-volumes', body)).status).toBe(409);
+    expect((await send('POST', '/master/destroy-volumes', body)).status).toBe(202);
+  });
+
   test('PUT /weights', async () => {
     const reply = await send('PUT', '/weights', '[{"role":"a/b","weight":3}]');
     expect(reply).toMatchObject({ status: 200, text: '' });
