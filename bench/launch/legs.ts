@@ -36,7 +36,9 @@ const SHORTEST_POLL_MS = 20;
 const LONGEST_POLL_MS = 1_000;
 /** What watches and status writes of the Pods before need to come to rest. */
 const REST_MS = 3_000;
-/** Offers that are not used for a minute are taken back. */
+/** Until every node has its Agent; nobody is offered anything meanwhile. */
+const MOST_RESTS_AT_FIRST = 100;
+/** Offers that are not used for a minute are taken back, and who lets them run out is not trusted with new ones. */
 const MOST_RESTS = 8;
 
 const rest = (ms = REST_MS): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -71,15 +73,16 @@ export class Legs {
         throw new Error(await describeEnd(operator.process));
       if (framework.failure !== undefined) throw framework.failure;
     };
+    await restedRequests(operator.metricsUrl, MOST_RESTS_AT_FIRST);
     const framework = new LaunchingFramework(operator.url);
     await framework.subscribed;
-    await restedRequests(operator.metricsUrl);
+    await rest();
     framework.launch(warmUp);
     await until(warmUp, async () => {
       await check();
       return framework.running;
     });
-    const requests = await restedRequests(operator.metricsUrl);
+    const requests = await restedRequests(operator.metricsUrl, MOST_RESTS);
     const leg = await this.#measured(async () => {
       framework.launch(tasks);
       await until(tasks, async () => {
@@ -166,9 +169,9 @@ async function until(wanted: number, count: () => Promise<number>): Promise<void
 }
 
 /** Waits until the operator writes nothing any more, for a while at most; resolves to its requests so far. */
-async function restedRequests(metricsUrl: string): Promise<Requests> {
+async function restedRequests(metricsUrl: string, mostRests: number): Promise<Requests> {
   let before = await readRequests(metricsUrl);
-  for (let looks = 0; looks < MOST_RESTS; looks += 1) {
+  for (let looks = 0; looks < mostRests; looks += 1) {
     await rest();
     const after = await readRequests(metricsUrl);
     if (writesIn(after) === writesIn(before)) return after;
