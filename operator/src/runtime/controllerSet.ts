@@ -161,26 +161,35 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
   const controllers = {
     // Jobs only tell people why their instances wait.
     ...jobControllers(options, { jobs, snapshot: rememberFor(clock, FIGURES_MS, snapshot) }),
-    agent: createAgentController({
-      world,
-      kube,
-      clock,
-      figuresOf: (node) => scheduling.agent(node),
-      lostAfterMs: config.lostAfterMs,
-    }),
+    agent: agentController(options, scheduling),
     role: roleController(options, viewInput),
     reservation,
     maintenance,
     preemption,
-    volume: createVolumeController({
-      ...options,
-      config: { ...config.volumes, namespace: config.namespace },
-    }),
+    volume: volumeController(options),
   };
   const reconcile = Object.fromEntries(
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
   return { reconcile, scheduling, audit: auditOf(options), jobs, preemption, launcher, viewInput };
+}
+
+function agentController(
+  { world, kube, clock, config }: ControllerSetOptions,
+  scheduling: SchedulingLoop,
+) {
+  return createAgentController({
+    world,
+    kube,
+    clock,
+    figuresOf: (node) => scheduling.agent(node),
+    lostAfterMs: config.lostAfterMs,
+  });
+}
+
+function volumeController({ config, ...options }: ControllerSetOptions) {
+  const { volumes, namespace } = config;
+  return createVolumeController({ ...options, config: { ...volumes, namespace } });
 }
 
 function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSetOptions) {
