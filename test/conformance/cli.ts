@@ -6,7 +6,7 @@ import { missingRoom, type Outcome, runSuite } from './runSuite.ts';
 const HELP = `npm run conformance -- --url URL [flags]     does this endpoint keep the rules of the Mesos v1 scheduler API?
 
   --url URL          of the operator or master: http://127.0.0.1:5050
-  --token TOKEN      bearer token; --basic USER:PASSWORD for HTTP Basic
+  --token TOKEN      bearer token: $(kubectl create token ACCOUNT --audience mezzo); --basic USER:PASSWORD for HTTP Basic
   --only RULE        only a section (1.3), or rules whose id starts so (1.12/reserve); may be repeated
   --role ROLE        role of plain frameworks (default: *)
   --roles A,B        two more roles for frameworks with several (default: conformance/a,conformance/b;
@@ -117,7 +117,9 @@ function report(outcomes: readonly Outcome[], asJson: boolean): number {
   if (asJson) say(JSON.stringify(summary));
   else {
     if (summary.skipped > 0)
-      say(`${summary.skipped} skipped: they need a token or agents that start processes`);
+      say(
+        `${summary.skipped} skipped: they need a token, an endpoint that refuses callers without one, or agents that start processes`,
+      );
     say(`${summary.passed} passed, ${summary.failed} failed`);
   }
   return summary.failed === 0 && summary.passed > 0 ? 0 : 1;

@@ -23,8 +23,8 @@ export interface Rule {
   readonly alone?: true;
   /** It takes offers, so no other such rule may run at the same time. */
   readonly offers?: true;
-  /** What the endpoint must have for it. */
-  readonly needs?: 'execution' | 'token';
+  /** What the endpoint must have for it: processes, a caller it knows, or no service for those it does not know. */
+  readonly needs?: 'execution' | 'token' | 'refusesUnknown';
   readonly run: (context: Context) => Promise<void>;
 }
 

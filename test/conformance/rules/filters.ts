@@ -4,7 +4,7 @@ import { isNoMoreThan, type Offer, type Session } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
 
 /** Declines everything offered so far. */
-async function declineAll(session: Session, first: Offer, filters?: Json): Promise<void> {
+export async function declineAll(session: Session, first: Offer, filters?: Json): Promise<void> {
   await session.settle();
   const ids = [first.id, ...session.offers.map((one) => one.id)];
   session.offers.length = 0;

@@ -157,7 +157,7 @@ export const STATUS_CODE_RULES: readonly Rule[] = [
   {
     id: '1.3/no-credentials',
     title: 'without credentials, where they are required, the answer is 401',
-    needs: 'token',
+    needs: 'refusesUnknown',
     run: (c) =>
       c.expectStatus(401, {
         call: c.subscribeCall(c.info()),

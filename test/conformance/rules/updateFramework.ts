@@ -2,6 +2,7 @@ import { expectEqual } from '../mismatch.ts';
 import type { Context, Rule } from '../rule.ts';
 import { type Offer, type Session, task, uniqueId } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
+import { declineAll } from './filters.ts';
 
 const update = async (session: Session, info: Json, more: Json = {}): Promise<number> => {
   const framework_info = { ...info, id: { value: session.frameworkId } };
@@ -114,14 +115,13 @@ export const UPDATE_FRAMEWORK_RULES: readonly Rule[] = [
     async run(c) {
       const session = await c.subscribe();
       const offer = await session.offer();
-      await session.settle();
-      const ids = [offer.id, ...session.offers.map((one) => one.id)];
-      session.offers.length = 0;
-      await session.ok('DECLINE', { offer_ids: ids, filters: { refuse_seconds: 3_600 } });
+      await declineAll(session, offer, { refuse_seconds: 3_600 });
       const more = { suppressed_roles: [c.role] };
       expectEqual('status', await update(session, c.info(), more), 200);
+      // What was offered before it was suppressed.
       await session.settle();
-      session.offers.length = 0;
+      for (const late of session.offers.splice(0))
+        await declineAll(session, late, { refuse_seconds: 3_600 });
       await session.noOffer(2_000);
       expectEqual('status', await update(session, c.info()), 200);
       const same = (one: Offer): boolean => one.agent_id.value === offer.agent_id.value;

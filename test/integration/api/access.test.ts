@@ -8,6 +8,8 @@ import {
   startProcess,
 } from '../../../local-cluster/support/managedProcess.ts';
 import { waitFor } from '../../../local-cluster/support/waitFor.ts';
+import { ALL_RULES } from '../../conformance/allRules.ts';
+import { runSuite } from '../../conformance/runSuite.ts';
 import { MesosHttpClient, type PlannedTask } from '../../support/mesosHttpClient.ts';
 import { OperatorCluster } from '../operator/operatorCluster.ts';
 
@@ -257,3 +259,16 @@ test('an agent speaks for the node its token is bound to, and for no other', asy
   expect(await report(unbound, own)).toBe(403);
   expect(await report(await tokenOf('runner', 'team-a', '--audience', 'mezzo'), own)).toBe(403);
 }, 60_000);
+
+test('the rules of the conformance suite that are about credentials hold', async () => {
+  const token = await tokenOf('runner', 'team-a', '--audience', 'mezzo');
+  const outcomes = await runSuite({
+    target: { url: new URL(url), authorization: `Bearer ${token}` },
+    roles: ['eng/web', 'eng/web', 'eng/web'],
+    rules: ALL_RULES.filter(({ needs }) => needs === 'token' || needs === 'refusesUnknown'),
+    agentsPretend: true,
+    cleansUp: false,
+  });
+  expect(outcomes.length).toBeGreaterThanOrEqual(6);
+  expect(outcomes.filter((one) => one.kind !== 'passed')).toEqual([]);
+}, 120_000);
