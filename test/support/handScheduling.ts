@@ -1,4 +1,5 @@
 import type { OperationResult } from '../../operator/src/controllers/reservation/frameworkReservations.ts';
+import { placedPod } from '../../operator/src/controllers/scheduling/placedPod.ts';
 import type {
   AcceptOutcome,
   FrameworkCallbacks,
@@ -13,7 +14,6 @@ import type {
   Scheduling,
 } from '../../operator/src/controllers/scheduling/types.ts';
 import {
-  type AgentId,
   agentId,
   type FrameworkId,
   type OfferId,
@@ -22,12 +22,14 @@ import {
 } from '../../operator/src/model/ids.ts';
 import {
   fits,
+  min,
   NO_RESOURCES,
   type Resources,
   subtract,
 } from '../../operator/src/model/resources.ts';
 import type { KubeApi } from '../../operator/src/ports/kubeApi.ts';
 import { PODS } from '../../operator/src/schema/kubeKinds.ts';
+import type { Pod } from '../../operator/src/schema/kubeObjects.ts';
 import type { ReservationObject } from '../../operator/src/schema/mezzoKinds.ts';
 import type { InverseOffer } from '../../operator/src/state/inverseOfferBook.ts';
 import type { ReservedPart, Unavailability } from '../../operator/src/state/offerBook.ts';
@@ -178,7 +180,7 @@ export class HandScheduling implements Scheduling {
           message: 'too much',
         };
       left = subtract(left, launch.resources);
-      this.#launch(framework, first.agent, launch);
+      this.#launch(framework, first, launch);
       return { kind: 'launching', task: launch.task, agent: first.agent };
     });
     return { kind: 'accepted', agent: first.agent, role: first.role, launches: verdicts };
@@ -241,23 +243,19 @@ export class HandScheduling implements Scheduling {
     });
   }
 
-  async #join(
-    framework: FrameworkId,
-    task: LaunchRequest['task'],
-    join: NonNullable<LaunchRequest['instead']>,
-  ): Promise<void> {
-    const failure = await join();
+  async #join(framework: FrameworkId, { task, instead }: LaunchRequest, pod: Pod): Promise<void> {
+    const failure = await instead?.(pod);
     const callbacks = this.#members.get(framework)?.callbacks;
     if (failure === undefined) callbacks?.onLaunched?.(task);
     else callbacks?.onLaunchFailed(task, failure);
   }
 
-  #launch(framework: FrameworkId, agent: AgentId, launch: LaunchRequest): void {
+  #launch(framework: FrameworkId, { agent, reserved }: Offer, launch: LaunchRequest): void {
     const failure = this.failNext;
     this.failNext = undefined;
-    const pod = { ...launch.pod, spec: { ...launch.pod.spec, nodeName: agent } };
+    const pod = placedPod(launch, agent, min(launch.resources, reserved));
     if (failure === undefined && launch.instead !== undefined) {
-      void this.#join(framework, launch.task, launch.instead);
+      void this.#join(framework, launch, pod);
       return;
     }
     if (failure === undefined) {

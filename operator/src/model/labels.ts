@@ -32,6 +32,8 @@ export const ANNOTATION = {
   executorId: 'mezzo.dev/executor-id',
   /** `ExecutorInfo` of a custom executor's Pod, as JSON; the Pod has no task of its own. */
   executorInfo: 'mezzo.dev/executor-info',
+  /** The part of an executor's first amounts that is charged to reservations, once tasks have come or ended. */
+  executorReserved: 'mezzo.dev/executor-reserved',
   /** Last step of an external framework's task whose status update has been acknowledged. */
   acknowledged: 'mezzo.dev/acknowledged',
   /** Last verdict of its health check or check whose status update has been acknowledged. */

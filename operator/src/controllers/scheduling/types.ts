@@ -75,9 +75,9 @@ export interface LaunchRequest {
   readonly impersonate?: string;
   /**
    * What is done instead of creating the Pod, which stands in the ledger until that is over; resolves with what went
-   * wrong. For a task that joins a Pod there is.
+   * wrong. For a task that joins a Pod there is. Input: the Pod as it would have been made.
    */
-  readonly instead?: () => Promise<LaunchFailure | undefined>;
+  readonly instead?: (placed: Pod) => Promise<LaunchFailure | undefined>;
 }
 
 export type LaunchVerdict =

@@ -14,7 +14,7 @@ export interface Launch {
   readonly pod: Pod;
   readonly impersonate?: string | undefined;
   /** See `LaunchRequest.instead`. */
-  readonly instead?: (() => Promise<LaunchFailure | undefined>) | undefined;
+  readonly instead?: ((placed: Pod) => Promise<LaunchFailure | undefined>) | undefined;
 }
 
 export type LaunchResult =
@@ -94,7 +94,7 @@ async function started(
   places: Places,
 ): Promise<LaunchResult> {
   if (launch.instead === undefined) return await attempt(options, launch, places);
-  const failure = await launch.instead();
+  const failure = await launch.instead(launch.pod);
   return failure === undefined ? { kind: 'created', pod: launch.pod } : { kind: 'failed', failure };
 }
 

@@ -1,10 +1,22 @@
 import type { TaskId } from '../../../model/ids.ts';
 import { ANNOTATION } from '../../../model/labels.ts';
-import { add, amountOf, isEmpty, NO_RESOURCES, type Resources } from '../../../model/resources.ts';
+import {
+  add,
+  amountOf,
+  isEmpty,
+  min,
+  NO_RESOURCES,
+  type Resources,
+} from '../../../model/resources.ts';
 import type { Pod } from '../../../schema/kubeObjects.ts';
 import { amountsFromMesos } from '../../../schema/mesos/resource.ts';
 import type { ExecutorInfo, TaskInfo } from '../../../schema/mesos/task.ts';
-import { formatQuantity, formatResources, resourcesFromKube } from '../../../schema/quantity.ts';
+import {
+  formatQuantity,
+  formatResources,
+  parseResources,
+  resourcesFromKube,
+} from '../../../schema/quantity.ts';
 import { specOf, statusOf } from '../pod/containerFacts.ts';
 import { TASK_CONTAINER } from '../pod/podMetadata.ts';
 import { type ExecutorView, hasTaskEnded, type StoredTask } from './executorRecord.ts';
@@ -57,8 +69,62 @@ export function resizePatch(pod: Pod, view: ExecutorView): readonly object[] | u
   return [{ op: 'test', path: '/metadata/uid', value: pod.metadata.uid }, ...operations];
 }
 
+/** Annotations for the ledger: what the Pod's requests cannot count, and what reservations pay for. */
+export function ledgerAnnotations(
+  pod: Pod,
+  view: Pick<ExecutorView, 'info' | 'tasks'>,
+): { readonly [key: string]: string | null } {
+  return { ...countedAnnotation(pod, view), ...reservedAnnotations(pod, view) };
+}
+
+/** What reservations pay for of a Pod, as quantities. */
+export const reservedOf = (
+  annotations: { readonly [key: string]: string } | undefined,
+): { readonly [name: string]: string } =>
+  formatResources(parsedAmounts(annotations?.[ANNOTATION.reserved]));
+
+/** A Pod is made with what pays for its first task; what joins brings its own part and takes it away again. */
+function reservedAnnotations(
+  pod: Pod,
+  { info, tasks }: Pick<ExecutorView, 'info' | 'tasks'>,
+): { readonly [key: string]: string | null } {
+  const stored = pod.metadata.annotations ?? {};
+  const firstText = stored[ANNOTATION.executorReserved] ?? stored[ANNOTATION.reserved];
+  const all = [...tasks.values()].filter((task) => !hasTaskEnded(task));
+  const joined = all.filter((task) => task.reserved !== undefined);
+  if (
+    firstText === undefined &&
+    joined.every((task) => Object.keys(task.reserved ?? {}).length === 0)
+  )
+    return {};
+  const first = new Map([...tasks].filter(([, task]) => task.reserved === undefined));
+  const total = joined.reduce(
+    (sum, task) => add(sum, parseResources(task.reserved ?? {})),
+    min(parsedAmounts(firstText), wantedAmounts({ info, tasks: first })),
+  );
+  const text = JSON.stringify(formatResources(total));
+  if (text === (stored[ANNOTATION.reserved] ?? '{}')) return {};
+  return {
+    [ANNOTATION.reserved]: isEmpty(total) ? null : text,
+    [ANNOTATION.executorReserved]: firstText ?? '{}',
+  };
+}
+
+/** What somebody edited into nonsense counts as nothing, as for every task. */
+function parsedAmounts(text: string | undefined): Resources {
+  if (text === undefined) return NO_RESOURCES;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? parseResources(value as { [name: string]: string })
+      : NO_RESOURCES;
+  } catch {
+    return NO_RESOURCES;
+  }
+}
+
 /** The annotation that counts what the Pod's requests cannot; undefined when it says so already. */
-export function countedAnnotation(
+function countedAnnotation(
   pod: Pod,
   view: Pick<ExecutorView, 'info' | 'tasks'>,
 ): { readonly [key: string]: string | null } | undefined {
@@ -148,6 +214,8 @@ export function amountsFault(info: TaskInfo, executor: ExecutorInfo): string | u
   ] as const) {
     const amounts = amountsFromMesos(list.filter((one) => one.name !== 'ports'));
     if (!amounts.ok) return `${field === 'resources' ? '' : 'executor.'}${amounts.refusal}`;
+    if (list.some((one) => one.disk?.persistence !== undefined || one.shared !== undefined))
+      return `${field}: persistent volumes are not for a custom executor and its tasks`;
     if (!isEmpty(amounts.value.revocable))
       return `${field}: revocable resources are not for a custom executor and its tasks`;
   }

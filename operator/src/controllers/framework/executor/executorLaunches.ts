@@ -10,7 +10,7 @@ import { taskPodName } from '../names.ts';
 import type { PodContext } from '../pod/podContext.ts';
 import { metadataOf, TASK_CONTAINER } from '../pod/podMetadata.ts';
 import { amountsOf, requirementsOf } from '../pod/taskResources.ts';
-import { growthFault } from './executorAmounts.ts';
+import { growthFault, reservedOf } from './executorAmounts.ts';
 import { type ExecutorEntry, hasExecutorEnded, isExecutorAlive } from './executorEntry.ts';
 import { executorTaskFault, mismatchFault } from './executorFaults.ts';
 import type { ExecutorLinks } from './executorLinks.ts';
@@ -144,13 +144,14 @@ export class ExecutorLaunches {
         containers: [{ name: TASK_CONTAINER, image: 'none', resources: requirements.value }],
       },
     };
-    const instead = async (): Promise<LaunchFailure | undefined> => {
+    const instead = async (placed: Pod): Promise<LaunchFailure | undefined> => {
+      const reserved = reservedOf(placed.metadata.annotations);
       const entry = await executor();
       if (entry === undefined || !isExecutorAlive(entry)) return GONE;
       const late = growthFault(info, entry.pod);
       if (late !== undefined) return { reason: 'Invalid', message: late };
       const written = await this.#options.records.change(entry.pod, (tasks) => {
-        if (!tasks.has(taskId(task))) tasks.set(taskId(task), newTask(info));
+        if (!tasks.has(taskId(task))) tasks.set(taskId(task), newTask(info, reserved));
         return true;
       });
       if (written === 'gone') return GONE;

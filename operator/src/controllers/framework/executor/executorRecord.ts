@@ -38,6 +38,8 @@ const StoredTask = z.object({
   updates: z.array(StoredStatus),
   /** Uuids of the last updates taken in, so that one sent again is known. */
   known: z.array(z.string()),
+  /** What of its amounts reservations pay for, as quantities; of the first task the Pod itself says it. */
+  reserved: z.record(z.string(), z.string()).optional(),
   /** Its framework wants it killed. */
   kill: z.object({ graceNanoseconds: z.number().optional() }).optional(),
 });
@@ -102,8 +104,12 @@ export const taskKey = (framework: FrameworkId, task: TaskId): string =>
   `${EXECUTOR_TASK_PREFIX}${taskPodName(framework, task)}`;
 
 /** A task as it is recorded before its executor hears of it. */
-export function newTask({ executor: _executor, ...info }: TaskInfo): StoredTask {
-  return { info, state: 'TASK_STAGING', updates: [], known: [] };
+export function newTask(
+  { executor: _executor, ...info }: TaskInfo,
+  reserved?: { readonly [name: string]: string },
+): StoredTask {
+  const charged = reserved === undefined ? {} : { reserved: { ...reserved } };
+  return { info, state: 'TASK_STAGING', updates: [], known: [], ...charged };
 }
 
 /** The newest state anybody has told of it. */

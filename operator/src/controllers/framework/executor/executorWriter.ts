@@ -7,7 +7,7 @@ import { REQUEUE_RULES, toOperatorError } from '../../../runtime/errors.ts';
 import { compareVersions } from '../../../runtime/resourceVersion.ts';
 import { PODS } from '../../../schema/kubeKinds.ts';
 import type { Pod } from '../../../schema/kubeObjects.ts';
-import { countedAnnotation, resizePatch } from './executorAmounts.ts';
+import { ledgerAnnotations, resizePatch } from './executorAmounts.ts';
 import {
   annotationsFor,
   type ExecutorView,
@@ -155,7 +155,7 @@ export class ExecutorWriter {
     try {
       const annotations = {
         ...annotationsFor(view.framework, view.tasks, tasks),
-        ...countedAnnotation(pod, { info: view.info, tasks }),
+        ...ledgerAnnotations(pod, { info: view.info, tasks }),
       };
       if (Object.keys(annotations).length > 0) {
         const { uid, resourceVersion } = pod.metadata;

@@ -8,11 +8,13 @@ import {
   taskInfo,
 } from '../../../../../test/support/frameworkHarness.ts';
 import { frameworkId } from '../../../model/ids.ts';
+import { ANNOTATION } from '../../../model/labels.ts';
 import type { KubeObject } from '../../../ports/kubeApi.ts';
 import type { RelayCommand, RelayReply } from '../../../schema/http/executorRelay.ts';
 import { PODS } from '../../../schema/kubeKinds.ts';
 import type { Pod } from '../../../schema/kubeObjects.ts';
 import type { WireTaskStatus } from '../../../schema/mesos/event.ts';
+import { taskViewOf } from '../../task/taskView.ts';
 
 /** Custom executors over a fake API server: the agent and the executor are this file. */
 
@@ -167,6 +169,48 @@ describe('launch', () => {
     run();
     exit(0);
     expect(named()).toBeUndefined();
+  });
+
+  test('reservations pay for what joins, and are free again when it ends', async () => {
+    const reserved = async (task: string, cpus: number): Promise<void> => {
+      const offer = world.scheduling.offer(frameworkId(who.id), {
+        resources: { cpus: 4000, mem: 2 ** 30 },
+        reserved: { cpus },
+      });
+      world.call(who, 'ACCEPT', launchOf([offer.id], [inExecutor(task)]));
+      await clock.settle();
+    };
+    const charged = (): string | undefined => podOf().metadata.annotations?.[ANNOTATION.reserved];
+    // Of the 200 that the executor and its first task take.
+    await reserved('one', 150);
+    expect(charged()).toBe('{"cpus":"150m"}');
+    await launch(inExecutor('two'));
+    expect(charged()).toBe('{"cpus":"150m"}');
+    await reserved('three', 1000);
+    expect(charged()).toBe('{"cpus":"250m"}');
+    run();
+    await subscribe();
+    await update('one', 'TASK_FINISHED', 1);
+    // The executor's own part stays.
+    expect(charged()).toBe('{"cpus":"200m"}');
+    await update('three', 'TASK_FINISHED', 2);
+    expect(charged()).toBe('{"cpus":"100m"}');
+  });
+
+  test('disk is counted for what joins, though no container can be given more of it', async () => {
+    const disk = { name: 'disk', type: 'SCALAR', scalar: { value: 10 } };
+    const { resources } = inExecutor('one') as { resources: object[] };
+    const offer = world.scheduling.offer(frameworkId(who.id), {
+      resources: { cpus: 4000, mem: 2 ** 30, disk: 2 ** 30 },
+    });
+    const second = inExecutor('two', { resources: [...resources, disk] });
+    world.call(who, 'ACCEPT', launchOf([offer.id], [inExecutor('one'), second]));
+    await clock.settle();
+    expect(taskViewOf(podOf()).resources).toEqual({
+      cpus: 300,
+      mem: 128 * 2 ** 20,
+      disk: 10 * 2 ** 20,
+    });
   });
 
   test('a later task reaches the running executor on its stream', async () => {
