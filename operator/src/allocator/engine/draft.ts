@@ -196,6 +196,12 @@ export class Draft {
     return NONE;
   }
 
+  /** Not lent, and no disk of its own: a volume is there whole, whatever became of the rest of the agent. */
+  #isPlain(pool: number): boolean {
+    const kind = this.#ledger.pools.kind[pool];
+    return kind !== PoolKind.revocable && kind !== PoolKind.volume;
+  }
+
   /** What is physically free of the agent's non-revocable capacity. */
   #sumFree(agent: number): void {
     const { agents, pools, space } = this.#ledger;
@@ -203,7 +209,7 @@ export class Draft {
     const left = this.#left.data;
     left.fill(0, 0, stride);
     for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
-      if (pools.kind[pool] !== PoolKind.revocable && !pools.isShared(pool))
+      if (this.#isPlain(pool))
         for (let k = 0; k < stride; k++)
           left[k] = (left[k] as number) + (pools.free.data[pool * stride + k] as number);
       pool = pools.next[pool] as number;
@@ -217,8 +223,7 @@ export class Draft {
       let left = Math.max(0, this.#left.data[k] as number);
       for (const isHeld of [true, false])
         for (let pool = agents.firstPool[agent] as number; pool !== NONE; ) {
-          const isCut = pools.kind[pool] !== PoolKind.revocable && !pools.isShared(pool);
-          if (isCut && pools.kind[pool] !== PoolKind.unreserved)
+          if (this.#isPlain(pool) && pools.kind[pool] !== PoolKind.unreserved)
             left -= this.#cutPool(client, agent, { pool, k, isHeld, left });
           pool = pools.next[pool] as number;
         }
