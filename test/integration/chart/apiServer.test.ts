@@ -94,7 +94,12 @@ afterAll(async () => {
 
 describe('manifests', () => {
   test('are accepted by the API server, field by field', async () => {
-    const all = await render('--set=networkPolicy.enabled=true,dashboard.enabled=true');
+    const all = await render(
+      '--set=networkPolicy.enabled=true,dashboard.enabled=true',
+      '--set=tls.enabled=true,tls.secretName=mezzo-cert',
+      '--set=agent.mesosApi.enabled=true,agent.mesosApi.hostPort=true,rbac.markAgentGone=true',
+      '--set=operator.limits.max-streams=10',
+    );
     const input = toYaml(all);
     const dryRun = ['apply', '--server-side', '--force-conflicts', '--dry-run=server'];
     await cluster.kubectl([...dryRun, '--validate=strict', '-f', '-'], input);
