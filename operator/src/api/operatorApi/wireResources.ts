@@ -14,6 +14,8 @@ export interface FullResource {
   readonly allocation_info?: { readonly role: string };
   readonly reservations?: readonly object[];
   readonly revocable?: Record<string, never>;
+  /** Set for a persistent volume. */
+  readonly disk?: { readonly persistence: { readonly id: string } };
 }
 
 function written(of: Resources, fields: Partial<FullResource> = {}): FullResource[] {
@@ -46,7 +48,10 @@ export function agentResources(agent: ViewedAgent): {
   const taken = sumOf(agent.reservations.map((one) => one.resources));
   return {
     reserved: agent.reservations.flatMap((one) =>
-      written(one.resources, { reservations: [reservationOf(one)] }).map((resource) => ({
+      written(one.resources, {
+        reservations: [reservationOf(one)],
+        ...(one.volume === undefined ? {} : { disk: { persistence: { id: one.volume } } }),
+      }).map((resource) => ({
         role: one.role,
         resource,
       })),
