@@ -5,7 +5,15 @@ import type { WireObject } from '../../schema/mesos/proto/types.ts';
 import { wireMaintenanceStatus, wireSchedule } from './maintenanceWire.ts';
 import type { MasterFacts } from './masterFacts.ts';
 import { wireQuota, wireWeights } from './quotaWire.ts';
-import { getAgents, getFrameworks, getMaster, getRoles, getState, getTasks } from './v1.ts';
+import {
+  getAgents,
+  getExecutors,
+  getFrameworks,
+  getMaster,
+  getRoles,
+  getState,
+  getTasks,
+} from './v1.ts';
 
 export interface ReplyInput {
   /** The part of the cluster the caller may see. */
@@ -37,8 +45,8 @@ const REPLIES = {
   GET_STATE: ({ view }) => getState(view),
   GET_AGENTS: ({ view }) => getAgents(view),
   GET_FRAMEWORKS: ({ view }) => getFrameworks(view),
-  // Every task is run by its node itself: there are no executors, and operations are done when they are answered.
-  GET_EXECUTORS: () => ({}),
+  GET_EXECUTORS: ({ view }) => getExecutors(view),
+  // Operations are done when they are answered.
   GET_OPERATIONS: () => ({}),
   GET_TASKS: ({ view }) => getTasks(view),
   GET_ROLES: ({ view }) => getRoles(view),

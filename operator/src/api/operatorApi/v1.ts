@@ -7,6 +7,7 @@ import {
   type ViewedTask,
 } from '../../controllers/clusterView/types.ts';
 import { indexOf } from '../../controllers/clusterView/viewIndex.ts';
+import { TASK_CONTAINER } from '../../controllers/framework/pod/podMetadata.ts';
 import { MESOS_VERSION } from '../../controllers/framework/subscriptions.ts';
 import { sumOf } from '../../model/resources.ts';
 import { ipToMesosInt } from '../../schema/mesos/event.ts';
@@ -180,9 +181,26 @@ export function getTasks(view: ClusterView): WireObject {
   };
 }
 
+/** Executors that have a task the caller sees: custom ones, and those that groups were launched with. */
+export function getExecutors(view: ClusterView): WireObject {
+  const executors = new Map<string, WireObject>();
+  for (const { agent, container, executor, framework, state } of view.tasks) {
+    if (executor === undefined || BUCKETS[state] === 'completed') continue;
+    executors.set(`${framework}\u0000${executor}\u0000${agent}`, {
+      agent_id: id(agent),
+      executor_info: {
+        executor_id: id(executor),
+        framework_id: id(framework),
+        type: container === TASK_CONTAINER ? 'CUSTOM' : 'DEFAULT',
+      },
+    });
+  }
+  return listed('executors', [...executors.values()]);
+}
+
 export const getState = (view: ClusterView): WireObject => ({
   get_tasks: getTasks(view),
-  get_executors: {},
+  get_executors: getExecutors(view),
   get_frameworks: getFrameworks(view),
   get_agents: getAgents(view),
 });
