@@ -499,6 +499,26 @@ describe('ends', () => {
     expect(told('two')).toEqual(['TASK_FAILED REASON_EXECUTOR_TERMINATED']);
   });
 
+  test('an executor whose image cannot be had fails its tasks', async () => {
+    const broken = { ...EXECUTOR, executor_id: { value: 'Broken' } };
+    await launch(inExecutor('lost', { executor: broken }));
+    const pod = (): Pod | undefined =>
+      world.pods().find((one) => one.metadata.annotations?.['mezzo.dev/executor-id'] === 'Broken');
+    const set = (phase: string, state: object, message = ''): void => {
+      const status = { phase, message, containerStatuses: [{ name: 'task', state }] };
+      world.api.update(PODS, { ...pod(), status } as KubeObject, { subresource: 'status' });
+    };
+    set('Pending', { waiting: { reason: 'ImagePullBackOff', message: 'no such image' } });
+    await clock.settle();
+    expect(pod()?.metadata.deletionTimestamp).toBeDefined();
+    expect(pod()?.metadata.annotations?.[ANNOTATION.killReason]).toContain('no such image');
+    set('Failed', { waiting: { reason: 'ImagePullBackOff' } });
+    await clock.advance(6_000);
+    expect(told('lost')).toEqual(['TASK_FAILED REASON_CONTAINER_LAUNCH_FAILED']);
+    await acknowledgeAll();
+    expect(pod()).toBeUndefined();
+  });
+
   test('an executor that runs and never subscribes is given up', async () => {
     const silent = { ...EXECUTOR, executor_id: { value: 'Silent' } };
     await launch(inExecutor('quiet', { executor: silent }));

@@ -90,7 +90,7 @@ function commandFault(info: TaskInfo): string | undefined {
   if (info.executor?.type === 'DEFAULT')
     return 'executor.type: must be CUSTOM for LAUNCH; the DEFAULT executor is for LAUNCH_GROUP';
   if (info.executor !== undefined)
-    return 'executor: a custom executor is not served by this version; set a command';
+    return 'executor: a task of a custom executor has no Pod of its own';
   if (info.container?.linux_info?.share_cgroups === false)
     return 'container.linux_info.share_cgroups: may be false only for tasks of a group';
   return undefined;
