@@ -27,7 +27,7 @@ const pool = (): AcceptedPool =>
         issuedAtMs: 0,
       },
     ],
-    (name) => KINDS[name] ?? 'plain',
+    () => (name) => KINDS[name] ?? 'plain',
   );
 
 test('volumes pay for nobody who does not name them', () => {

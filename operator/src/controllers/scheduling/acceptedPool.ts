@@ -15,7 +15,8 @@ interface Wanted {
 
 /** What is left of accepted offers while their operations are carried out one after the other. */
 export class AcceptedPool {
-  readonly #kindOf: (reservation: string) => PartKind;
+  /** What is known of reservations now; looked up once for all parts. */
+  readonly #kinds: () => (reservation: string) => PartKind;
   #unreserved: Resources;
   #plain: readonly ReservedPart[] = [];
   #volumes: readonly ReservedPart[] = [];
@@ -24,9 +25,9 @@ export class AcceptedPool {
 
   constructor(
     offers: readonly OutstandingOffer[],
-    kindOf: (reservation: string) => PartKind = () => 'plain',
+    kinds: () => (reservation: string) => PartKind = () => () => 'plain',
   ) {
-    this.#kindOf = kindOf;
+    this.#kinds = kinds;
     this.#unreserved = sumOf(offers.map((one) => subtract(one.resources, one.reserved)));
     this.#setParts(offers.flatMap((one) => one.reservedBy ?? withoutName(one)));
     this.#revocable = sumOf(offers.map((one) => one.revocable));
@@ -87,8 +88,8 @@ export class AcceptedPool {
   }
 
   #setParts(parts: readonly ReservedPart[]): void {
-    const of = (kind: PartKind) =>
-      parts.filter((part) => this.#kindOf(part.reservationId) === kind);
+    const kindOf = parts.length === 0 ? () => 'plain' : this.#kinds();
+    const of = (kind: PartKind) => parts.filter((part) => kindOf(part.reservationId) === kind);
     this.#plain = of('plain');
     this.#volumes = of('volume');
     this.#shared = of('sharedVolume');

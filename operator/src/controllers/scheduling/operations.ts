@@ -50,7 +50,7 @@ export class Operations {
     operations: readonly OfferOperation[],
   ): Performed {
     const { agent, role } = offers[0] as OutstandingOffer;
-    const pool = new AcceptedPool(offers, (name) => this.#partKind(name));
+    const pool = new AcceptedPool(offers, () => this.#partKinds());
     const meter = this.#tiers.meter(role);
     const verdicts = operations.map((one) =>
       one.kind === 'launch'
@@ -113,10 +113,13 @@ export class Operations {
     return { kind: 'reserving', operation };
   }
 
-  #partKind(name: string): PartKind {
-    const volume = this.#options.frameworkReservations.current().get(name)?.spec.volume;
-    if (volume === undefined) return 'plain';
-    return volume.shared === true ? 'sharedVolume' : 'volume';
+  #partKinds(): (reservation: string) => PartKind {
+    const reservations = this.#options.frameworkReservations.current();
+    return (name) => {
+      const volume = reservations.get(name)?.spec.volume;
+      if (volume === undefined) return 'plain';
+      return volume.shared === true ? 'sharedVolume' : 'volume';
+    };
   }
 
   /** A task that lives, or is being launched, holds the volume. */
