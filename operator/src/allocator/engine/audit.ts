@@ -29,6 +29,8 @@ interface Recount {
   readonly consumed: Map<number, Float64Array>;
   /** By tier, then by role: what tasks hold. */
   readonly byTier: readonly Map<number, Float64Array>[];
+  /** By role: lent amounts in offers. */
+  readonly offeredLent: Map<number, Float64Array>;
   readonly totals: Float64Array;
   readonly headroom: Float64Array;
 }
@@ -42,6 +44,7 @@ function countAgain(core: Core): Recount {
     byRole: new Map(),
     consumed: new Map(),
     byTier: TIERS.map(() => new Map()),
+    offeredLent: new Map(),
     totals: new Float64Array(space.stride),
     headroom: new Float64Array(space.stride),
   };
@@ -82,6 +85,8 @@ function countHoldings(core: Core, agent: number, recount: Recount): void {
         addUp(core, recount.consumed, role, column, base);
     }
     countTiers(core, recount, row, role);
+    if (pools.kind[pool] === PoolKind.revocable)
+      addUp(core, recount.offeredLent, role, holdings.offered.data, base);
     row = holdings.next[row] as number;
   }
 }
@@ -147,7 +152,7 @@ function poolFaults(
 }
 
 function vectorFaults(core: Core, recount: Recount): readonly string[] {
-  const { roles, clients, quota, frameworks, totals, headroom, space } = core.ledger;
+  const { roles, clients, quota, frameworks, totals, headroom, space, tiers } = core.ledger;
   const faults: string[] = [];
   const compare = (what: string, is: Float64Array, base: number, be?: Float64Array): void => {
     for (let k = 0; k < space.stride; k++)
@@ -162,6 +167,8 @@ function vectorFaults(core: Core, recount: Recount): readonly string[] {
     compare(`${name} consumed`, quota.consumed.data, base, recount.consumed.get(role));
     for (const [tier, sums] of recount.byTier.entries())
       compare(`${name} ${TIERS[tier]}`, tierUse(core, tier), base, sums.get(role));
+    const lent = recount.offeredLent.get(role);
+    compare(`${name} offered of what is lent`, tiers.offeredLent.data, base, lent);
     compare(`${name} allocated`, roles.shares.allocated.data, base, recount.byRole.get(role));
   }
   for (const framework of frameworks.values())

@@ -1,4 +1,3 @@
-import { TIERS } from '../../model/job.ts';
 import type { FrameworkRecord } from './clientTable.ts';
 import { BitTable, type VectorColumn } from './columns.ts';
 import type { ConstraintTable } from './constraintTable.ts';
@@ -276,7 +275,7 @@ export class Cycle {
     tiers.narrow(role, clients.tiers[client] as number, room);
     this.draft.cap(room);
     room.fill(Number.POSITIVE_INFINITY, 0, space.stride);
-    tiers.narrowToTier(role, TIERS.indexOf('revocable'), room);
+    tiers.narrowLent(role, room);
     this.draft.capRevocable(room);
   }
 

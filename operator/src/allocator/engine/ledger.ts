@@ -128,6 +128,12 @@ export class Ledger {
       holdings.offeredPorts[holding] = union(holdings.offeredPorts[holding] ?? NO_PORTS, ports);
     this.#draw(pool, amounts, base, ports, 1);
     this.#charge(client, pool, charged, 0, 1);
+    this.#offerLent(holding, amounts, base, 1);
+  }
+
+  #offerLent(holding: number, amounts: Float64Array, base: number, sign: 1 | -1): void {
+    if (this.pools.kind[this.holdings.pool[holding] as number] !== PoolKind.revocable) return;
+    this.tiers.offerLent(this.#roleOf(holding), amounts, base, sign);
   }
 
   #roleOf(holding: number): number {
@@ -190,6 +196,7 @@ export class Ledger {
   use(holding: number, amounts: Float64Array, base: number, ports: PortRanges, tier = 0): void {
     const { holdings } = this;
     this.tiers.take(holding, this.#roleOf(holding), tier, amounts, base);
+    this.#offerLent(holding, amounts, base, -1);
     const { stride } = this.space;
     for (let k = 0; k < stride; k++) {
       const at = holding * stride + k;
@@ -220,6 +227,7 @@ export class Ledger {
       holdings.offeredPorts[holding] = without(holdings.offeredPorts[holding] ?? NO_PORTS, ports);
     this.#draw(pool, amounts, base, ports, -1);
     this.#charge(holdings.client[holding] as number, pool, credited, 0, -1);
+    this.#offerLent(holding, amounts, base, -1);
   }
 
   /** Used becomes free. */

@@ -29,6 +29,8 @@ export class TierColumns {
   /** By tier; rows are roles, sub-roles included. */
   readonly limit: readonly VectorColumn[];
   readonly used: readonly VectorColumn[];
+  /** By role: lent amounts in offers; whoever takes them will be of the revocable tier. */
+  readonly offeredLent: VectorColumn;
   /** Roles with a tier limit. */
   readonly limited = new Set<number>();
   readonly #space: VectorSpace;
@@ -45,13 +47,14 @@ export class TierColumns {
     this.#topOnly = mode === 'mesos';
     this.limit = TIERS.map(() => space.column(Number.POSITIVE_INFINITY));
     this.used = TIERS.map(() => space.column());
+    this.offeredLent = space.column();
     this.#ofHolding = TIERS.map(() => space.column());
     this.open(ROOT);
   }
 
   /** Prepares the row of a new role. */
   open(role: number): void {
-    for (const column of [...this.limit, ...this.used]) {
+    for (const column of [...this.limit, ...this.used, this.offeredLent]) {
       column.ensure(role);
       column.clear(role);
     }
@@ -142,12 +145,25 @@ export class TierColumns {
     }
   }
 
-  /** Cuts `into` to what tasks of one tier may still take in a role. */
-  narrowToTier(role: number, tier: number, into: Float64Array): void {
-    for (let row = role; row !== ROOT; row = this.#above(row))
-      if (this.limited.has(row))
-        for (let k = 0; k < this.#space.stride; k++)
-          into[k] = Math.min(into[k] as number, this.left(row, tier, k));
+  /** Cuts `into` to what of lent amounts an offer in a role may hold. */
+  narrowLent(role: number, into: Float64Array): void {
+    const { stride } = this.#space;
+    const tier = TIERS.indexOf('revocable');
+    for (let row = role; row !== ROOT; row = this.#above(row)) {
+      if (!this.limited.has(row)) continue;
+      for (let k = 0; k < stride; k++) {
+        const open = this.left(row, tier, k) - (this.offeredLent.data[row * stride + k] as number);
+        if (open < (into[k] as number)) into[k] = Math.max(0, open);
+      }
+    }
+  }
+
+  /** Lent amounts are in an offer (1), or no longer (−1). */
+  offerLent(role: number, amounts: Float64Array, base: number, sign: 1 | -1): void {
+    const { stride } = this.#space;
+    const part = { amounts, base, sign };
+    for (let row = role; row !== NONE; row = this.#tree.parent[row] as number)
+      addTo(this.offeredLent.data, row * stride, part, stride);
   }
 
   /** `limit − used` of a tier in one role alone, never below zero. */
