@@ -69,11 +69,15 @@ describe('chart', () => {
     ]);
   });
 
-  test.each(['helm', 'helm3'] as const)('is clean to %s lint --strict', async (helm) => {
-    const lint = ['lint', '--strict', '--kube-version=1.36.0', CHART];
-    await exec(binaries[helm], lint);
-    await exec(binaries[helm], [...lint, ...EVERYTHING]);
-  });
+  test.each(['helm', 'helm3'] as const)(
+    'is clean to %s lint --strict',
+    async (helm) => {
+      const lint = ['lint', '--strict', '--kube-version=1.36.0', CHART];
+      await exec(binaries[helm], lint);
+      await exec(binaries[helm], [...lint, ...EVERYTHING]);
+    },
+    60_000,
+  );
 
   test('renders the same objects with helm 3 and helm 4', async () => {
     const [four, three] = await Promise.all([
@@ -82,7 +86,7 @@ describe('chart', () => {
     ]);
     expect(four.length).toBeGreaterThan(30);
     expect(four.toSorted(byName)).toEqual(three.toSorted(byName));
-  });
+  }, 60_000);
 
   test('keeps large numbers of the CRDs as they are', async () => {
     const job = (await render('helm', [])).find(
