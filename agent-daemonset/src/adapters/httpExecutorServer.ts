@@ -22,6 +22,7 @@ import type {
   ExecutorRelay,
   ExecutorStream,
   MadeCall,
+  RelayEvent,
 } from '../executor/executorRelay.ts';
 
 export interface ExecutorServerOptions {
@@ -154,7 +155,7 @@ function finish(
   }
   response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' });
   response.flushHeaders();
-  const stream = streamOf(response, type);
+  const stream = streamOf(response, type, options.log);
   const onClose = result.attach(stream);
   let cancel: () => void = () => undefined;
   const beat = (): void => {
@@ -170,19 +171,28 @@ function finish(
   if (response.destroyed) onClose();
 }
 
-function streamOf(response: ServerResponse, type: WireType): ExecutorStream {
+function streamOf(response: ServerResponse, type: WireType, log: Logger): ExecutorStream {
   return {
     send: (event) => {
       if (response.destroyed || response.writableEnded) return;
-      const record =
-        type === JSON_TYPE
-          ? Buffer.from(encodeJsonRecord(event), 'latin1')
-          : frameRecord(EXECUTOR_EVENT_CODEC.toProto(event));
-      response.write(record);
+      const record = recordOf(event, type, log);
+      if (record !== undefined) response.write(record);
       if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
     },
     end: () => response.end(),
   };
+}
+
+/** One event that cannot be written must not cost all executors the agent's stream. */
+function recordOf(event: RelayEvent, type: WireType, log: Logger): Buffer | undefined {
+  try {
+    return type === JSON_TYPE
+      ? Buffer.from(encodeJsonRecord(event), 'latin1')
+      : frameRecord(EXECUTOR_EVENT_CODEC.toProto(event));
+  } catch (error) {
+    log.error('event for an executor not written', { type: event.type, error });
+    return undefined;
+  }
 }
 
 function send(response: ServerResponse, status: number, message: string): void {

@@ -185,6 +185,8 @@ describe('the server', () => {
     const records = new Records(response);
     const first = EXECUTOR_EVENT_CODEC.fromProto(await records.next());
     expect(first).toMatchObject({ ok: true, value: SUBSCRIBED });
+    // Nobody can read what is no event; what comes after it goes on.
+    link.command({ pod: 'pod-1', event: { type: 'LAUNCH', launch: {} } });
     link.command({ pod: 'pod-1', event: launchOf('one') });
     const second = EXECUTOR_EVENT_CODEC.fromProto(await records.next());
     expect(second).toMatchObject({ ok: true, value: { type: 'LAUNCH' } });
