@@ -185,14 +185,14 @@ describe('a launch', () => {
     expect(assumed()).toEqual(['shop-0-0']);
   });
 
-  test('of many: sixteen at once, and no deadline runs for those that wait', async () => {
+  test('of many: twenty-four at once, and no deadline runs for those that wait', async () => {
     const answers: (() => void)[] = [];
     held = (): Promise<void> => new Promise((resolve) => answers.push(resolve));
     const many = Array.from({ length: 40 }, (_, index) =>
       launch({ metadata: { name: `shop-${index}-0`, namespace: 'apps' } }),
     );
     await clock.settle();
-    expect([creates, launcher.waiting(), assumed().length]).toEqual([16, 24, 40]);
+    expect([creates, launcher.waiting(), assumed().length]).toEqual([24, 16, 40]);
     await clock.advance(60_000);
     for (let round = 0; round < 40; round += 1) {
       answers.shift()?.();
@@ -203,13 +203,13 @@ describe('a launch', () => {
   });
 
   test('that is refused for now lets others go before it is tried again', async () => {
-    faults = Array.from({ length: 16 }, () => 'unavailable' as const);
-    const many = Array.from({ length: 20 }, (_, index) =>
+    faults = Array.from({ length: 24 }, () => 'unavailable' as const);
+    const many = Array.from({ length: 30 }, (_, index) =>
       launch({ metadata: { name: `shop-${index}-0`, namespace: 'apps' } }),
     );
     await clock.settle();
     const ends = many.map((one) => one.result?.kind ?? 'open');
-    expect(ends.slice(15, 18)).toEqual(['open', 'created', 'created']);
+    expect(ends.slice(23, 26)).toEqual(['open', 'created', 'created']);
   });
 
   test('stops when the process does, in the middle of waiting', async () => {
