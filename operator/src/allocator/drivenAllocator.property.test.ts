@@ -264,6 +264,8 @@ class Played {
     if (isFull) expect(sorted(offers)).toEqual(plan.offers);
     else expect(offers.length > 0).toBe(plan.offers.length > 0);
     this.#enter(offers);
+    const faults = [...this.#facts.keys()].flatMap((id) => this.driven.faultOn(id) ?? []);
+    expect([...faults, ...this.driven.faultsOfFrameworks()]).toEqual([]);
     const driven = this.driven.plan();
     this.#counts = driven?.counts ?? [];
     if (isFull) {
@@ -312,5 +314,23 @@ describe('the allocator kept between cycles', () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test('tells where the ledger is not as it was told', () => {
+    const driven = new DrivenAllocator(OPTIONS);
+    const id = agentId('A1');
+    const agent = { id, total: { cpus: 9 }, revocable: {}, reservations: [], attributes: {} };
+    const who = { framework: frameworkId('F1'), role: rolePath('a') };
+    const task = { ...who, agent: id, revocable: {}, kind: 'task' as const };
+    const facts = (cpus: number): AgentFacts => ({
+      agent: { ...agent, schedulable: true, hasGpus: false },
+      allocations: [{ ...task, resources: { cpus } }],
+    });
+    driven.setAgent(id, facts(3));
+    expect(driven.faultOn(id)).toBeUndefined();
+    expect(driven.faultsOfFrameworks()).toEqual([]);
+    driven.noteOffers(id, facts(5));
+    expect(driven.faultOn(id)).toBe('agent A1: what is taken, cpus: 3, not 5');
+    expect(driven.faultsOfFrameworks()).toEqual(['F1 in a, cpus: 3, not 5']);
   });
 });

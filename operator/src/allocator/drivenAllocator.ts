@@ -1,6 +1,7 @@
 import type { AgentId, FrameworkId, RolePath } from '../model/ids.ts';
 import type { Resources } from '../model/resources.ts';
 import { invariant } from '../model/result.ts';
+import { faultOnAgent, faultsOfClients } from './auditFacts.ts';
 import { countsOf, plannedOffer, reasonsOf, sharesOf } from './describePlan.ts';
 import { removeAgent } from './engine/agentEvents.ts';
 import { Core } from './engine/core.ts';
@@ -61,6 +62,7 @@ export class DrivenAllocator {
   readonly #frameworks = new Map<FrameworkId, AllocatorFramework>();
   #running: Run | undefined;
   #plan: AllocationPlan | undefined;
+  #revision = 0;
 
   constructor(options: Omit<AllocateOptions, 'nowMs' | 'seed'>) {
     this.#core = new Core(engineOptionsOf(options));
@@ -69,6 +71,7 @@ export class DrivenAllocator {
   /** What is on an agent now; replaces what was said before. */
   setAgent(id: AgentId, facts: AgentFacts): void {
     this.#mustRest();
+    this.#revision += 1;
     const core = this.#core;
     const { agent, allocations } = facts;
     const before = this.#agents.get(id) ?? NOTHING;
@@ -96,6 +99,26 @@ export class DrivenAllocator {
 
   agentIds(): Iterable<AgentId> {
     return this.#agents.keys();
+  }
+
+  /** True between the begin of a run and its end. */
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Changes with whatever is told and with every run. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** What the ledger has wrong of one agent; undefined when it is as was told. */
+  faultOn(id: AgentId): string | undefined {
+    return faultOnAgent(this.#core, this.#agents.get(id) ?? NOTHING);
+  }
+
+  /** What the ledger has wrong of frameworks; looks at everything that was told. */
+  faultsOfFrameworks(): readonly string[] {
+    return faultsOfClients(this.#core, this.#agents.values());
   }
 
   /** The policies of all roles that have one. True when any of them changed. */
@@ -138,10 +161,6 @@ export class DrivenAllocator {
     this.#mustRest();
     this.#frameworks.delete(id);
     dropFramework(this.#core, id);
-  }
-
-  frameworkIds(): Iterable<FrameworkId> {
-    return this.#frameworks.keys();
   }
 
   /** Remembers a refusal until its time is over, and at least for one run that looks at the agent. */
@@ -203,6 +222,7 @@ export class DrivenAllocator {
   /** Starts a run over what is due; nothing may be changed until it is complete. */
   begin(options: Pick<AllocateOptions, 'nowMs' | 'seed'>): DrivenRun {
     this.#mustRest();
+    this.#revision += 1;
     const core = this.#core;
     const { quota, tiers } = core.ledger;
     if (quota.limited.size + quota.guaranteed.size + tiers.limited.size > 0) core.dueAll();

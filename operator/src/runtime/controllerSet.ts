@@ -171,7 +171,8 @@ export function createControllerSet(options: ControllerSetOptions): ControllerSe
   const reconcile = Object.fromEntries(
     CONTROLLER_NAMES.map((name) => [name, (key: string) => controllers[name].reconcile(key)]),
   ) as ControllerSet['reconcile'];
-  return { reconcile, scheduling, audit: auditOf(options), jobs, preemption, launcher, viewInput };
+  const audit = auditOf(options, scheduling);
+  return { reconcile, scheduling, audit, jobs, preemption, launcher, viewInput };
 }
 
 function agentController(
@@ -192,7 +193,10 @@ function volumeController({ config, ...options }: ControllerSetOptions) {
   return createVolumeController({ ...options, config: { ...volumes, namespace } });
 }
 
-function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSetOptions) {
+function auditOf(
+  { world, kube, clock, log, metrics, relistPods }: ControllerSetOptions,
+  scheduling: SchedulingLoop,
+) {
   return createLedgerAudit({
     kube,
     clock,
@@ -200,6 +204,7 @@ function auditOf({ world, kube, clock, log, metrics, relistPods }: ControllerSet
     metrics,
     pods: () => world.pods.list(),
     ledgerOf: (pods) => ledgerOf(pods, []),
+    allocator: () => scheduling.audit(),
     relist: relistPods,
   });
 }

@@ -16,7 +16,9 @@ export type Drift =
   /** A Pod of the cache that the server does not have. */
   | { readonly kind: 'phantom'; readonly pod: string; readonly version: string }
   /** The ledger counts another amount on an agent than its Pods ask for. */
-  | { readonly kind: 'amounts'; readonly agent: string; readonly message: string };
+  | { readonly kind: 'amounts'; readonly agent: string; readonly message: string }
+  /** What the allocator was told is not what is so, or its sums are wrong. */
+  | { readonly kind: 'ledger'; readonly message: string };
 
 type Sums = Map<string, Map<string, number>>;
 
@@ -59,10 +61,16 @@ export function stillThere(former: readonly Drift[], now: readonly Drift[]): rea
   return now.filter((drift) => seen.has(idOf(drift)));
 }
 
-const idOf = (drift: Drift): string =>
-  drift.kind === 'amounts'
-    ? `amounts ${drift.agent} ${drift.message}`
-    : `${drift.kind} ${drift.pod} ${drift.version}`;
+function idOf(drift: Drift): string {
+  switch (drift.kind) {
+    case 'amounts':
+      return `amounts ${drift.agent} ${drift.message}`;
+    case 'ledger':
+      return `ledger ${drift.message}`;
+    default:
+      return `${drift.kind} ${drift.pod} ${drift.version}`;
+  }
+}
 
 const keyOf = ({ metadata }: Pod): string =>
   `${metadata.namespace ?? ''}/${metadata.name} ${metadata.uid ?? ''}`;

@@ -98,7 +98,9 @@ describe('the audit', () => {
   let drifts: number;
   let relists: number;
   let audit: LedgerAudit;
+  let missed: readonly string[];
   beforeEach(() => {
+    missed = [];
     clock = new FakeClock();
     all = new OperatorWorld(clock);
     cached = () => all.world.pods.list();
@@ -111,6 +113,7 @@ describe('the audit', () => {
       metrics: { ledgerDrift: () => (drifts += 1) },
       pods: () => cached(),
       ledgerOf: (pods) => ledgerOf(pods, []),
+      allocator: () => Promise.resolve(missed),
       relist: () => {
         relists += 1;
         cached = () => all.world.pods.list();
@@ -128,6 +131,11 @@ describe('the audit', () => {
   test('finds nothing while the cache is right', async () => {
     expect(await look()).toEqual([]);
     expect([drifts, relists]).toEqual([0, 0]);
+  });
+  test("counts what the allocator's ledger has wrong", async () => {
+    missed = ['agent a: what is taken, cpus: 3, not 5'];
+    expect(await look()).toEqual([{ kind: 'ledger', message: missed[0] }]);
+    expect([drifts, relists]).toEqual([1, 0]);
   });
   test('counts and mends what the cache lacks, holds too long, or has in an old version', async () => {
     const held = cached();

@@ -16,6 +16,8 @@ export interface LedgerAuditOptions {
   readonly pods: () => readonly Pod[];
   /** What the allocator would count of the same Pods. */
   readonly ledgerOf: (pods: readonly Pod[]) => Ledger;
+  /** What the allocator's own ledger, which is told of changes only, has wrong; it is mended by then. */
+  readonly allocator: () => Promise<readonly string[]>;
   /** Makes the cache of Pods equal to a fresh list. */
   readonly relist: () => Promise<unknown>;
 }
@@ -71,12 +73,13 @@ class Audit implements LedgerAudit {
   }
 
   async look(): Promise<readonly Drift[]> {
-    const { pods, ledgerOf } = this.#options;
+    const { pods, ledgerOf, allocator } = this.#options;
+    const missed = (await allocator()).map((message) => ({ kind: 'ledger' as const, message }));
     const held = pods();
     const amounts = driftOfAmounts(held, ledgerOf(held));
     const suspects = driftOfPods(await this.#list(), pods());
     const confirmed = suspects.length === 0 ? [] : await this.#confirm(suspects);
-    const drifts = [...amounts, ...confirmed];
+    const drifts = [...missed, ...amounts, ...confirmed];
     this.#tell(drifts);
     if (confirmed.length > 0) await this.#options.relist();
     return drifts;

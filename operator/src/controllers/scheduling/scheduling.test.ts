@@ -1,7 +1,12 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { FakeClock } from '../../../../test/support/fakeClock.ts';
 import { silentLog } from '../../../../test/support/frameworkHarness.ts';
-import { NO_METRICS, OperatorWorld, taskPod } from '../../../../test/support/operatorWorld.ts';
+import {
+  NO_METRICS,
+  nodeOf,
+  OperatorWorld,
+  taskPod,
+} from '../../../../test/support/operatorWorld.ts';
 import type { AgentReservation } from '../../allocator/types.ts';
 import {
   frameworkId,
@@ -614,6 +619,21 @@ describe('the snapshot', () => {
     ]);
     expect([...all.api.all(PODS)]).toHaveLength(1);
   });
+});
+
+test('an agent whose change was not heard of is found by the audit, and read again', async () => {
+  const f = join('f');
+  await clock.advance(10);
+  expect(await loop.audit()).toEqual([]);
+  const { nodes } = all.world;
+  const shrunk = nodeOf('node-1', { cpu: '1', memory: '1Gi', pods: '10' });
+  const get = nodes.get.bind(nodes);
+  nodes.get = (key) => (key.name === 'node-1' ? shrunk : get(key));
+  expect(await loop.audit()).toEqual(['agent node-1: a change of it was not heard of']);
+  await clock.advance(10);
+  expect(f.rescinded).toEqual(['3-1']);
+  expect(f.offers[1]?.resources).toEqual({ cpus: 1000, mem: GIB });
+  expect(await loop.audit()).toEqual([]);
 });
 
 test('after stop nothing is offered any more', async () => {

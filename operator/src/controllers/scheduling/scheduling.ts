@@ -2,7 +2,7 @@ import type { TierMeter } from '../../allocator/tierCheck.ts';
 import type { AllocationPlan, AllocatorFramework } from '../../allocator/types.ts';
 import { agentId, type FrameworkId, type OfferId, type RolePath } from '../../model/ids.ts';
 import { isEmpty, type Resources } from '../../model/resources.ts';
-import type { CancelTimer } from '../../ports/clock.ts';
+import { type CancelTimer, sleep } from '../../ports/clock.ts';
 import type { Node } from '../../schema/kubeObjects.ts';
 import type { ReservationObject } from '../../schema/mezzoKinds.ts';
 import type { InverseAnswerRow } from '../../state/inverseOfferBook.ts';
@@ -47,6 +47,8 @@ export interface SchedulingLoop extends Scheduling {
   agent(node: Node): AgentFigures;
   /** Those of these holds whose instance does not run yet. */
   unspent(holds: readonly CapacityHold[]): readonly CapacityHold[];
+  /** Compares what the allocator is kept up to date with to the world; resolves with what differs. Mends it, too. */
+  audit(): Promise<readonly string[]>;
   /** Of the last cycle; undefined before the first. */
   lastPlan(): AllocationPlan | undefined;
   /** What frameworks said to inverse offers. */
@@ -112,6 +114,7 @@ class AllocationLoop implements SchedulingLoop {
       specs: () => roleTableOf(world.roles.list(), world.quotas.list()).specs,
       framework: (id) => this.#member(id),
       takeFrameworks: () => this.#takeFrameworks(),
+      allFrameworks: () => members.ids(),
     });
     const [hoarders, inverse, driver] = [this.#hoarders, this.#inverse, this.#driver];
     const snapshot = () => this.snapshot().snapshot;
@@ -278,6 +281,21 @@ class AllocationLoop implements SchedulingLoop {
   unspent(holds: readonly CapacityHold[]): readonly CapacityHold[] {
     const { world, launcher } = this.#options;
     return holds.length === 0 ? holds : openHoldsNow(world, launcher.assumed(), holds);
+  }
+
+  async audit(): Promise<readonly string[]> {
+    const { clock, sliceMs } = this.#options;
+    const steps = this.#driver.audit();
+    for (let fromMs = this.#nowMs(); ; ) {
+      const step = steps.next();
+      if (step.done === true) {
+        if (step.value.length > 0) this.trigger();
+        return step.value;
+      }
+      if (this.#nowMs() - fromMs < sliceMs) continue;
+      await sleep(clock, 0);
+      fromMs = this.#nowMs();
+    }
   }
 
   #member(id: FrameworkId): AllocatorFramework | undefined {

@@ -132,6 +132,23 @@ export class AgentMirror {
     return facts;
   }
 
+  /** Agents with a record, and nodes without one. */
+  ids(): ReadonlySet<AgentId> {
+    const names = this.#sources.world.nodes.list().map((node) => agentId(node.metadata.name));
+    return new Set([...this.#records.keys(), ...names]);
+  }
+
+  /** True when a change of the agent was missed: it reads otherwise than its record, and is not marked. */
+  isWrong(agent: AgentId): boolean {
+    const nowMs = this.#sources.clock.nowMs();
+    const endMs = this.#estimates.get(agent) ?? nowMs;
+    // What time alone has changed since is for the next look.
+    const isLate = nowMs < this.#lookedAtMs || (endMs >= this.#lookedAtMs && endMs < nowMs);
+    if (this.#dirty.has(agent) || isLate) return false;
+    const record = this.#records.get(agent);
+    return !equalJson(record?.facts ?? NO_FACTS, this.#readNow(agent).facts);
+  }
+
   /** What is on a node now, beside what is remembered of it. */
   figures(node: Node): { readonly agent: AllocatorAgent; readonly ledger: Ledger } {
     const id = agentId(node.metadata.name);
@@ -252,3 +269,5 @@ export class AgentMirror {
     }
   }
 }
+
+const NO_FACTS: AgentFacts = { agent: undefined, allocations: [] };

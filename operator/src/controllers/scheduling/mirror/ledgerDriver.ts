@@ -27,6 +27,7 @@ interface LedgerDriverOptions {
   readonly framework: (id: FrameworkId) => AllocatorFramework | undefined;
   /** Frameworks that changed since this was called last. */
   readonly takeFrameworks: () => Iterable<FrameworkId>;
+  readonly allFrameworks: () => Iterable<FrameworkId>;
 }
 
 type RefusalStep =
@@ -58,6 +59,7 @@ export class LedgerDriver {
   /** Agents whose part of the ledger a run changed in a way that only reading it anew makes as it should be. */
   readonly #doubted = new Set<AgentId>();
   #specs: readonly RoleSpec[] | undefined;
+  #isWrong = false;
 
   constructor(options: LedgerDriverOptions) {
     this.#options = options;
@@ -75,17 +77,61 @@ export class LedgerDriver {
   /** Tells what changed; may be left between two agents, and must be carried on before the next run. */
   *tell(told: Told): Generator<void, void> {
     const { mirror, specs, takeFrameworks, framework } = this.#options;
+    const frameworks = new Set(takeFrameworks());
+    if (this.#isWrong) for (const id of this.#beginAnew()) frameworks.add(id);
     const now = specs();
     const former = this.#specs;
     if (this.#driven.setRoles(now)) told.formerSpecs = former;
     this.#specs = now;
-    for (const id of takeFrameworks()) {
+    for (const id of frameworks) {
       const member = framework(id);
       if (member === undefined) this.#driven.removeFramework(id);
       else this.#driven.setFramework(member);
     }
     yield* this.tellAgents(mirror.takeChanged(), told);
     this.#tellRefusals();
+  }
+
+  /**
+   * Compares the mirror with the world and the ledger with what it was told; a sentence per difference, which is a bug.
+   * A wrong record is read again; a wrong ledger is replaced before the next run. May be left between two agents.
+   */
+  *audit(): Generator<void, readonly string[]> {
+    const { mirror } = this.#options;
+    const driven = this.#driven;
+    const faults: string[] = [];
+    for (const agent of mirror.ids()) {
+      if (mirror.isWrong(agent)) {
+        faults.push(`agent ${agent}: a change of it was not heard of`);
+        mirror.mark(agent);
+      }
+      yield;
+    }
+    const { revision } = driven;
+    for (const agent of Array.from(driven.agentIds())) {
+      // A run is ahead of what was told; the next audit looks again.
+      if (driven.isRunning) return faults;
+      const fault = this.#doubted.has(agent) ? undefined : driven.faultOn(agent);
+      if (fault !== undefined) this.#isWrong = true;
+      if (fault !== undefined) faults.push(fault);
+      yield;
+    }
+    if (driven.isRunning || driven.revision !== revision || this.#doubted.size > 0) return faults;
+    const more = driven.faultsOfFrameworks();
+    if (more.length > 0) this.#isWrong = true;
+    return [...faults, ...more];
+  }
+
+  /** A ledger without anything: all is to be told. How often who was allocated something is forgotten. */
+  #beginAnew(): Iterable<FrameworkId> {
+    const { mirror, allocate, allFrameworks } = this.#options;
+    const refusals = this.#driven.refusals();
+    this.#isWrong = false;
+    this.#specs = undefined;
+    this.#driven = new DrivenAllocator(allocate);
+    this.#waiting.unshift(...refusals.map((filter) => ({ kind: 'refuse' as const, filter })));
+    for (const agent of mirror.ids()) this.#doubted.add(agent);
+    return allFrameworks();
   }
 
   /** A refusal is of an agent: those come first. */
