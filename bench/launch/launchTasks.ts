@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from 'undici';
+import { type Dispatcher, errors, Pool } from 'undici';
 import {
   type Offer,
   type SchedulerEvent,
@@ -196,7 +196,8 @@ class AcceptedOnly implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    warn(`${this.#type} failed`, error);
+    // Acknowledgements may be under way when it is stopped.
+    if (!(error instanceof errors.ClientDestroyedError)) warn(`${this.#type} failed`, error);
   }
 }
 
