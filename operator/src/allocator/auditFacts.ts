@@ -1,9 +1,8 @@
 import { add, amountOf, type Resources, sumOf } from '../model/resources.ts';
-import type { AgentFacts } from './drivenAllocator.ts';
 import { PoolKind } from './engine/agentTable.ts';
 import type { Core } from './engine/core.ts';
 import { NONE } from './engine/roleTree.ts';
-import type { Allocation } from './types.ts';
+import type { AgentFacts, Allocation } from './types.ts';
 
 /** What the ledger has wrong of one agent, by what it was told of it; undefined when the sums agree. */
 export function faultOnAgent(core: Core, { agent, allocations }: AgentFacts): string | undefined {

@@ -3,8 +3,9 @@ import * as fc from 'fast-check';
 import { agentId, frameworkId, rolePath } from '../model/ids.ts';
 import { isEmpty, type Resources, resources } from '../model/resources.ts';
 import { allocate } from './allocate.ts';
-import { type AgentFacts, DrivenAllocator } from './drivenAllocator.ts';
+import { DrivenAllocator } from './drivenAllocator.ts';
 import type {
+  AgentFacts,
   Allocation,
   AllocationCount,
   AllocatorFramework,

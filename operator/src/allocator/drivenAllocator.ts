@@ -11,6 +11,7 @@ import { engineOptionsOf, enterFilter } from './engine/loadSnapshot.ts';
 import { Run } from './engine/run.ts';
 import type { EngineOffer } from './engine/types.ts';
 import type {
+  AgentFacts,
   AllocateOptions,
   Allocation,
   AllocationPlan,
@@ -20,13 +21,6 @@ import type {
   PlannedOffer,
   RoleSpec,
 } from './types.ts';
-
-/** What stands on one agent: what a snapshot says of it. */
-export interface AgentFacts {
-  /** Undefined: there is no such agent; what is allocated there counts all the same. */
-  readonly agent: AllocatorAgent | undefined;
-  readonly allocations: readonly Allocation[];
-}
 
 /** How far a role is above one of its limits. */
 export interface OverLimit {

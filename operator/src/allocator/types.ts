@@ -91,6 +91,13 @@ export interface Allocation {
   readonly tier?: Tier;
 }
 
+/** What stands on one agent: what a snapshot says of it. */
+export interface AgentFacts {
+  /** Undefined: there is no such agent; what is allocated there counts all the same. */
+  readonly agent: AllocatorAgent | undefined;
+  readonly allocations: readonly Allocation[];
+}
+
 /** A refusal: the framework does not want a subset of these resources on this agent until then. */
 export interface OfferFilter {
   readonly framework: FrameworkId;

@@ -1,6 +1,10 @@
 import { compareOffers } from '../../allocator/allocate.ts';
-import type { AgentFacts } from '../../allocator/drivenAllocator.ts';
-import type { AllocatorAgent, AllocatorSnapshot, PlannedOffer } from '../../allocator/types.ts';
+import type {
+  AgentFacts,
+  AllocatorAgent,
+  AllocatorSnapshot,
+  PlannedOffer,
+} from '../../allocator/types.ts';
 import type { AgentId } from '../../model/ids.ts';
 import type { OutstandingOffer, Unavailability } from '../../state/offerBook.ts';
 import { decideRescinds, newestFirst, type Rescind } from './decideRescinds.ts';

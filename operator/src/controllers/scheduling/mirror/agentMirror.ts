@@ -1,5 +1,9 @@
-import type { AgentFacts } from '../../../allocator/drivenAllocator.ts';
-import type { AgentReservation, Allocation, AllocatorAgent } from '../../../allocator/types.ts';
+import type {
+  AgentFacts,
+  AgentReservation,
+  Allocation,
+  AllocatorAgent,
+} from '../../../allocator/types.ts';
 import { equalJson } from '../../../model/hash.ts';
 import { type AgentId, agentId } from '../../../model/ids.ts';
 import type { Clock } from '../../../ports/clock.ts';

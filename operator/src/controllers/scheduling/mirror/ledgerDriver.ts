@@ -1,10 +1,10 @@
 import {
-  type AgentFacts,
   DrivenAllocator,
   type DrivenRun,
   type OverLimit,
 } from '../../../allocator/drivenAllocator.ts';
 import type {
+  AgentFacts,
   AgentReservation,
   AllocateOptions,
   AllocationPlan,
