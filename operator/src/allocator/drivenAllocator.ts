@@ -13,9 +13,7 @@ import type { EngineOffer } from './engine/types.ts';
 import type {
   AgentFacts,
   AllocateOptions,
-  Allocation,
   AllocationPlan,
-  AllocatorAgent,
   AllocatorFramework,
   OfferFilter,
   PlannedOffer,
