@@ -2,24 +2,34 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { buildMezzoImage } from '../../images/build.ts';
 import { ensureAssets } from '../../local-cluster/assets/ensure.ts';
+import { freePorts } from '../../local-cluster/support/freePorts.ts';
+import type { ManagedProcess } from '../../local-cluster/support/managedProcess.ts';
 import { waitFor } from '../../local-cluster/support/waitFor.ts';
 import { startTestCluster, type TestCluster } from '../../local-cluster/testCluster.ts';
 import { applyCrds } from '../../local-cluster/up/apply.ts';
-import { type OperatorEndpoints, startOperator } from '../../local-cluster/up/hostProcesses.ts';
+import {
+  type OperatorEndpoints,
+  startAgents,
+  startOperator,
+} from '../../local-cluster/up/hostProcesses.ts';
 import { ForeignProgram } from '../support/foreignProgram.ts';
 import { MesosFrameworkClient } from '../support/mesosFrameworkClient.ts';
 import { realNodesSuite } from './realNodes.ts';
 
-/** Frameworks that others wrote, unmodified: msh of mesos-go speaks protobuf, npm mesos-framework JSON. */
+/** Frameworks that others wrote, unmodified: mesos-go speaks protobuf (and JSON when asked), npm mesos-framework JSON. */
 
 const MINUTE = 60_000;
 const TASKS = 6;
+const EXAMPLES = 40;
 
 let dir: string;
 let cluster: TestCluster;
 let operator: OperatorEndpoints;
-let msh: string;
+let agent: ManagedProcess | undefined;
+let fetcherImage: string;
+let binaries: Record<'msh' | 'example-scheduler' | 'example-executor', string>;
 let program: ForeignProgram | undefined;
 let npm: MesosFrameworkClient | undefined;
 /** Every Pod there ever was for a task, by task id. */
@@ -36,7 +46,8 @@ async function taskPods(): Promise<readonly PodObject[]> {
   const text = await cluster.kubectl(['get', 'pods', '-l', 'mezzo.dev/framework', '-o', 'json']);
   const { items } = JSON.parse(text) as { items: readonly PodObject[] };
   for (const { metadata } of items) {
-    const id = metadata.annotations['mezzo.dev/task-id'] ?? metadata.name;
+    const { annotations, name } = metadata;
+    const id = annotations['mezzo.dev/task-id'] ?? annotations['mezzo.dev/executor-id'] ?? name;
     pods.set(id, (pods.get(id) ?? new Set()).add(metadata.uid));
   }
   return items;
@@ -60,21 +71,66 @@ const start = (httpPort?: number): Promise<OperatorEndpoints> =>
     dir,
     kubeconfigPath: cluster.kubeconfigPath,
     lifetime: 'parent',
+    operatorArgs: ['--fetcher-image', fetcherImage],
     ...(httpPort === undefined ? {} : { httpPort }),
   });
 
 const runMsh = (...words: readonly string[]): ForeignProgram => {
-  program = new ForeignProgram(msh, ['-master', new URL(operator.schedulerUrl).host, ...words]);
+  program = new ForeignProgram(binaries.msh, [
+    '-master',
+    new URL(operator.schedulerUrl).host,
+    ...words,
+  ]);
   return program;
 };
+/** mesos-go's example: a custom executor, which it serves itself, and tasks that are told RUNNING and FINISHED at once. */
+async function runExampleScheduler(codec: string): Promise<ForeignProgram> {
+  const [node] = cluster.realNodes?.nodes ?? [];
+  // The host's end of the nodes' bridge: where the fetcher finds the executor.
+  const host = (node?.address ?? '').replace(/\.\d+$/, '.1');
+  const [metricsPort] = await freePorts(1);
+  const flags = {
+    url: `${operator.schedulerUrl}/api/v1/scheduler`,
+    codec,
+    executor: binaries['example-executor'],
+    'server.address': host,
+    'metrics.port': metricsPort,
+    tasks: EXAMPLES,
+    cpu: 0.3,
+    memory: 16,
+    'exec.cpu': 0.1,
+    failoverTimeout: '5m',
+  };
+  const words = Object.entries(flags).map(([name, value]) => `-${name}=${value}`);
+  program = new ForeignProgram(binaries['example-scheduler'], [...words, '-verbose']);
+  return program;
+}
+
+/** Tasks of ACCEPT calls that example-scheduler could not send. */
+function notLaunched(lines: readonly string[]): readonly string[] {
+  const lost: string[] = [];
+  let meant: string[] = [];
+  for (const line of lines) {
+    const [, id] = /launching task (\d+) using offer/.exec(line) ?? [];
+    if (id !== undefined) meant.push(id);
+    else if (line.includes('received offer id')) meant = [];
+    else if (line.includes('failed to launch tasks')) lost.push(...meant.splice(0));
+  }
+  return lost;
+}
+
 const statesOf = (one: ForeignProgram): readonly string[] =>
   one.matches(/status update from agent .*: (TASK_\w+)$/);
 
 realNodesSuite('frameworks that others wrote, on a real kubelet', () => {
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'mezzo-e2e-foreign-'));
-    ({ msh } = await ensureAssets(['msh']));
+    binaries = await ensureAssets(['msh', 'example-scheduler', 'example-executor']);
+    const building = buildMezzoImage(join(dir, 'mezzo.tar'));
     cluster = await startTestCluster({ realNodes: 1 });
+    const image = await building;
+    fetcherImage = image.reference;
+    await cluster.realNodes?.importImage(image.path);
     await applyCrds(cluster.kubectl);
     operator = await start();
     await waitFor(
@@ -82,7 +138,20 @@ realNodesSuite('frameworks that others wrote, on a real kubelet', () => {
       async () => (await fetch(`${operator.schedulerUrl}/state`)).ok || undefined,
       { timeoutMs: MINUTE },
     );
-  }, 5 * MINUTE);
+    [agent] = await startAgents({
+      dir,
+      kubeconfigPath: cluster.kubeconfigPath,
+      lifetime: 'parent',
+      nodes: cluster.realNodes?.nodes ?? [],
+      schedulerUrl: operator.schedulerUrl,
+    });
+    await waitFor(
+      "the agent's stream to the operator",
+      async () =>
+        (await operator.process.logTail(50)).includes('agent serves executors') || undefined,
+      { timeoutMs: MINUTE },
+    );
+  }, 8 * MINUTE);
 
   afterEach(async () => {
     await program?.stop();
@@ -91,6 +160,7 @@ realNodesSuite('frameworks that others wrote, on a real kubelet', () => {
   });
 
   afterAll(async () => {
+    await agent?.stop();
     await operator?.process.stop();
     await cluster?.stop();
     if (dir !== undefined) await rm(dir, { recursive: true, force: true });
@@ -156,5 +226,41 @@ realNodesSuite('frameworks that others wrote, on a real kubelet', () => {
       expect([...pods.keys()].sort()).toEqual([...told()].sort());
     },
     4 * MINUTE,
+  );
+
+  test.each(['protobuf', 'json'])(
+    'example-scheduler of mesos-go, in %s, lives through kill -9 of the operator: its executor and each task once',
+    async (codec) => {
+      const one = await runExampleScheduler(codec);
+      const finished = (): readonly string[] => one.matches(/Task (\d+) is in state TASK_FINISHED/);
+      await until('the first tasks to finish', () => finished().length >= 10, 3 * MINUTE).catch(
+        (cause: unknown) => {
+          throw new Error(one.lines.slice(-20).join('\n'), { cause });
+        },
+      );
+      // Held while the operator dies: an ACCEPT that fails it never repeats, and what it meant to launch is its own loss.
+      one.signal('SIGSTOP');
+      expect(finished().length).toBeLessThan(EXAMPLES);
+      const before = one.matches(/launching task (\d+) using offer/);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await operator.process.kill('SIGKILL');
+      operator = await start(Number(new URL(operator.schedulerUrl).port));
+      one.signal('SIGCONT');
+      await until(
+        'every task to finish',
+        () => finished().length + notLaunched(one.lines).length >= EXAMPLES,
+        3 * MINUTE,
+      );
+      // Updates whose acknowledgement died with the operator come again, and this framework counts them again.
+      const told = new Set([...finished(), ...notLaunched(one.lines)]);
+      expect(before.filter((id) => !told.has(id))).toEqual([]);
+      expect(told.size).toBeGreaterThanOrEqual(EXAMPLES - 3);
+      expect(one.lines.filter((line) => line.includes('unexpected state'))).toEqual([]);
+      expect(new Set(one.matches(/FrameworkID (\S+)/)).size).toBe(1);
+      expect(pods.get('default')?.size).toBe(1);
+      await cluster.kubectl(['delete', 'mfw', '--all', '-A', '--wait=false']);
+      await until('its executor to be gone', async () => (await taskPods()).length === 0);
+    },
+    8 * MINUTE,
   );
 });

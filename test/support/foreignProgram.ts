@@ -26,6 +26,10 @@ export class ForeignProgram {
     return this.lines.flatMap((line) => pattern.exec(line)?.[1] ?? []);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   async stop(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.exited;
