@@ -136,7 +136,13 @@ export const OPERATOR_API_RULES: readonly Rule[] = [
     wires: ['json'],
     async run(c) {
       const body = Buffer.from('{"type":"GET_HEALTH"}');
-      await c.expectStatus(200, { path: '/master/api/v1', headers: JSON_HEADERS, body });
+      const response = await c.post({ path: '/master/api/v1', headers: JSON_HEADERS, body });
+      expectEqual('status', response.status, 200);
+      expectEqual(
+        'body',
+        response.body.toString(),
+        '{"type":"GET_HEALTH","get_health":{"healthy":true}}',
+      );
     },
   },
   {
