@@ -211,6 +211,20 @@ test("a principal in FrameworkInfo that is not the caller's: 400 that names both
   expect(await response.text()).toMatch(/'alice' does not match principal .*mallory/);
 });
 
+test('a principal that an anonymous caller gives itself is neither refused nor believed', async () => {
+  await api.stop();
+  api = await ApiHarness.start({ anonymous: 'nobody' });
+  const info = { ...SUBSCRIBE.subscribe.framework_info, principal: 'mallory' };
+  const response = await fetch(`${api.url}/api/v1/scheduler`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ type: 'SUBSCRIBE', subscribe: { framework_info: info } }),
+  });
+  expect(response.status).toBe(200);
+  await response.body?.cancel();
+  expect(api.world.frameworkObjects().map((one) => one.spec.principal)).toEqual(['nobody']);
+});
+
 describe('limits', () => {
   test('calls beyond the rate: 429 with Retry-After, per principal', async () => {
     await api.stop();

@@ -78,8 +78,9 @@ async function handlePost(
     tooManyRequests(response);
     return;
   }
-  const call = await readCall(CALL_FORM, scheduler.context.limits.bodyBytes, request, response);
-  if (call === undefined) return;
+  const said = await readCall(CALL_FORM, scheduler.context.limits.bodyBytes, request, response);
+  if (said === undefined) return;
+  const call = request.headers.authorization === undefined ? withoutPrincipal(said) : said;
   const claimed = call.kind === 'SUBSCRIBE' ? call.body.framework_info.principal : undefined;
   if (claimed !== undefined && claimed !== principal.name) {
     sendError(response, 400, principalMismatch(claimed, principal));
@@ -103,6 +104,17 @@ async function handlePost(
     return;
   }
   await subscribe(scheduler, hub, call, { principal, mediaType: mediaType ?? JSON_TYPE, response });
+}
+
+/**
+ * Nobody checked who an anonymous caller is, so the name it gives itself is not held against it, and gives it nothing:
+ * it acts as the principal that such callers are mapped to.
+ * Source: Mesos `scheduler::call::validate`, which compares authenticated principals only.
+ */
+function withoutPrincipal(call: Call): Call {
+  if (call.kind !== 'SUBSCRIBE') return call;
+  const { principal: _, ...info } = call.body.framework_info;
+  return { ...call, body: { ...call.body, framework_info: info } };
 }
 
 /** Source: Mesos `src/master/validation.cpp`, `scheduler::call::validate`. */
