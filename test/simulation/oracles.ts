@@ -165,8 +165,11 @@ export class Oracles {
     const isUnexplained = pod.metadata.annotations?.[ANNOTATION.killedAt] === undefined;
     // After the kubelet's last step nobody can tell any more in which order a Pod ended and was deleted.
     if (isUnexplained && !pod.metadata.deletionGracePeriodSeconds) this.#everFinished.add(slot);
-    if (deletionTimestamp === undefined) this.#finishedSlots.add(slot);
-    else if (Date.parse(deletionTimestamp) - Date.parse(finishedAt) < AMBIGUOUS_MS) {
+    if (deletionTimestamp === undefined) {
+      // Whatever its Pod says would be done to it: it was not.
+      this.#everFinished.add(slot);
+      this.#finishedSlots.add(slot);
+    } else if (Date.parse(deletionTimestamp) - Date.parse(finishedAt) < AMBIGUOUS_MS) {
       this.#finishedSlots.delete(slot);
     }
   }

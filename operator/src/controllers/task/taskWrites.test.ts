@@ -7,14 +7,16 @@ import { DISRUPTION_BUDGETS, PODS } from '../../schema/kubeKinds.ts';
 import type { Pod } from '../../schema/kubeObjects.ts';
 import { isoTime } from '../shared/conditions.ts';
 import { isUnexplainedDeletion, taskViewOf } from './taskView.ts';
-import { explainDeletion, killTask } from './taskWrites.ts';
+import { explainDeletion, killTask, releaseTask } from './taskWrites.ts';
 
 const NOW_MS = SIMULATION_START_MS + 600_000;
 const ORDER = { intent: 'preempt', why: 'makes room', nowMs: NOW_MS } as const;
 
+let clock: FakeClock;
 let all: OperatorWorld;
 beforeEach(() => {
-  all = new OperatorWorld(new FakeClock());
+  clock = new FakeClock();
+  all = new OperatorWorld(clock);
 });
 
 const runs = (job = 'shop'): Pod => all.pod(taskPod({ job, status: RUNNING }));
@@ -60,11 +62,12 @@ describe('a task that is stopped', () => {
       const kube: Parameters<typeof killTask>[0] = {
         patch: (...call) => all.kube.patch(...call),
         delete: (...call) => {
-          all.report(pod.metadata.name, ended(0));
+          all.report(pod.metadata.name, ended(0, isoTime(SIMULATION_START_MS)));
           return all.kube.delete(...call);
         },
         evict: (key, options) => {
-          if (options?.dryRun !== true) all.report(pod.metadata.name, ended(0));
+          if (options?.dryRun !== true)
+            all.report(pod.metadata.name, ended(0, isoTime(SIMULATION_START_MS)));
           return all.kube.evict(key, options);
         },
       };
@@ -73,6 +76,17 @@ describe('a task that is stopped', () => {
       });
       expect(stored(pod).metadata.deletionTimestamp).toBeUndefined();
       expect(stateOf(pod)).toBe('FINISHED');
+      let whileItGoes = '';
+      const release: Parameters<typeof releaseTask>[0] = {
+        patch: (...call) => all.kube.patch(...call),
+        delete: async (...call) => {
+          await all.kube.delete(...call);
+          whileItGoes = stateOf(pod);
+        },
+      };
+      await clock.advance(120_000);
+      await releaseTask(release, stored(pod));
+      expect(whileItGoes).toBe('FINISHED');
     },
   );
 

@@ -123,7 +123,7 @@ async function tellWhy(
   });
 }
 
-/** The budget was spent by somebody else in between. Should this be cut short, the task is asked for again. */
+/** Takes back that a task would be stopped. Should this be cut short, it is said again or taken back at the next look. */
 async function unsayWhy(kube: Pick<KubeApi, 'patch'>, pod: Pod): Promise<void> {
   const { uid, resourceVersion } = pod.metadata;
   const said = [
@@ -165,10 +165,15 @@ export async function explainDeletion(
 /**
  * Lets a dead Pod go: its end is recorded. Deletes it first, so that it vanishes with its finalizer; without grace, since
  * nothing of it runs and the kubelet that would confirm a graceful deletion may be gone.
+ * A Pod that ended by itself between the word that it would be stopped and the deletion is not stopped by this one either.
  */
-export async function releaseTask(kube: KubeApi, pod: Pod): Promise<void> {
+export async function releaseTask(
+  kube: Pick<KubeApi, 'patch' | 'delete'>,
+  pod: Pod,
+): Promise<void> {
   const { uid } = pod.metadata;
   try {
+    if (isStoppedInWordsOnly(pod)) await unsayWhy(kube, pod);
     await kube.delete(PODS, keyOf(pod), {
       ...(uid === undefined ? {} : { uid }),
       gracePeriodSeconds: 0,
@@ -187,6 +192,10 @@ export async function releaseTask(kube: KubeApi, pod: Pod): Promise<void> {
     if (!isGoneOrOther(error)) throw error;
   }
 }
+
+const isStoppedInWordsOnly = ({ metadata }: Pod): boolean =>
+  metadata.deletionTimestamp === undefined &&
+  metadata.annotations?.[ANNOTATION.killedAt] !== undefined;
 
 /** The Pod is gone, or another one has its name: nothing is left to do for this one. */
 function isGoneOrOther(error: unknown): boolean {
