@@ -54,11 +54,19 @@ const LEAVING = {
   PARTITIONED: GIVEN_UP,
 } as const satisfies Partial<Record<Target, Transition>>;
 
+/** A task that must go for others may stay after all: its PodDisruptionBudget was spent in the last moment. */
+const LEAVING_FOR_OTHERS = {
+  ...LEAVING,
+  ASSIGNED: SAVE,
+  STARTING: SAVE,
+  RUNNING: SAVE,
+} as const satisfies Partial<Record<Target, Transition>>;
+
 const ENDED = { DELETED: DELETE } as const satisfies Partial<Record<Target, Transition>>;
 
 /**
  * From every state to the states it may go to, with the work that follows. What is absent is illegal.
- * Source: Aurora `TaskStateMachine.java`.
+ * Source: Aurora `TaskStateMachine.java`, and the way back from PREEMPTING and DRAINING, which is ours.
  */
 export const TASK_LIFECYCLE = {
   INIT: { PENDING: SAVE, THROTTLED: SAVE },
@@ -111,9 +119,9 @@ export const TASK_LIFECYCLE = {
     PREEMPTING: GIVEN_UP_FROM_PARTITION,
     KILLING: { effects: ['saveState', 'killTask'], becomes: 'LOST' },
   },
-  PREEMPTING: LEAVING,
+  PREEMPTING: LEAVING_FOR_OTHERS,
   RESTARTING: LEAVING,
-  DRAINING: LEAVING,
+  DRAINING: LEAVING_FOR_OTHERS,
   KILLING: {
     FINISHED: SAVE,
     FAILED: SAVE,
