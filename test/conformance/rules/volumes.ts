@@ -1,5 +1,5 @@
 import { expectEqual, expectThat } from '../mismatch.ts';
-import type { Context, Rule } from '../rule.ts';
+import { askAgain, type Context, type Rule } from '../rule.ts';
 import {
   type Offer,
   type OperationStatus,
@@ -10,6 +10,7 @@ import {
   uniqueId,
 } from '../session.ts';
 import type { Json } from '../wire/protobuf.ts';
+import { declineAll } from './filters.ts';
 import { marked, operation, reserve, reservedOf, reserver, volumeOf } from './operations.ts';
 
 const SHARED = { shared: {} };
@@ -38,9 +39,18 @@ const isVolume =
   (one: Resource): boolean =>
     one.disk?.persistence?.id === id;
 
-/** The next offer that holds the volume. */
-const offered = (c: Context, session: Session, id: string): Promise<Offer> =>
-  session.offer({}, 20_000, (one) => marked(c, one, 'disk').some(isVolume(id)));
+/**
+ * The next offer that holds the volume. What comes without it is given back: a small volume alone may be below what a
+ * master offers.
+ */
+async function offered(c: Context, session: Session, id: string): Promise<Offer> {
+  const holds = (one: Offer): boolean => marked(c, one, 'disk').some(isVolume(id));
+  return await askAgain(async () => {
+    const other = session.offers.some(holds) ? undefined : session.offers.shift();
+    if (other !== undefined) await declineAll(session, other, { refuse_seconds: 0 });
+    return await session.offer({}, 5_000, holds);
+  });
+}
 
 /** Asks for one operation on an offer and waits for what it comes to. */
 async function outcome(
