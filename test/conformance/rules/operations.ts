@@ -201,7 +201,7 @@ export const OPERATION_RULES: readonly Rule[] = [
     offers: true,
     async run(c) {
       const session = await reserver(c);
-      const offer = await session.offer();
+      const offer = await session.offer({ cpus: 0.25 });
       const made = { resources: [reservedOf(c, 'cpus', 0.25)] };
       await session.accept([offer], [operation('RESERVE', made)], 3_600);
       const later = await session.offer({}, 10_000, (one) => marked(c, one, 'cpus').length > 0);
@@ -230,7 +230,7 @@ export const OPERATION_RULES: readonly Rule[] = [
     offers: true,
     async run(c) {
       const session = await reserver(c);
-      const offer = await session.offer();
+      const offer = await session.offer({ cpus: 0.25, mem: 64 });
       const id = uniqueId('reserved');
       const resources = [reservedOf(c, 'cpus', 0.25), reservedOf(c, 'mem', 64)];
       await session.accept(
@@ -254,7 +254,7 @@ export const OPERATION_RULES: readonly Rule[] = [
     offers: true,
     async run(c) {
       const session = await reserver(c);
-      const offer = await session.offer();
+      const offer = await session.offer({ cpus: 0.25 });
       const id = uniqueId('op');
       const resources = [reservedOf(c, 'cpus', 0.25)];
       await session.accept([offer], [operation('RESERVE', { resources }, id)], 0);
